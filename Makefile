@@ -1,0 +1,37 @@
+# make        the environment, the whole demo experiment, its accuracies
+# make test   the environment with what the tests need, and the tests
+PYTHON ?= python3
+VENV := .venv
+# the stages run `python`: it must be this environment's
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: all environment test lint clean
+
+all: environment
+	dvc repro
+	dvc metrics show
+
+environment: $(VENV)/.installed
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	pip install --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	pip install --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-test
+	pip install --editable '.[dev]'
+	touch $@
+
+test: $(VENV)/.installed-test
+	python -m pytest
+
+lint: $(VENV)/.installed-dev
+	ruff check .
+	mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,64 @@
+"""The one door for numbers: a section of params.yaml becomes a frozen, checked object."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from typing_extensions import Self
+
+
+class Section(BaseModel):
+    """One stage's parameters: the keys of `section`, and the top-level keys named in `shared`.
+
+    A subclass lives in the pipeline file of its stage, so that a new key of one stage leaves the others alone.
+    `silent` names the keys that never decide a value (workers, tolerances): they stay out of recipes.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    section: ClassVar[str]
+    shared: ClassVar[tuple[str, ...]] = ()
+    silent: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def load(cls, path: Path | str = "params.yaml") -> Self:
+        """Read and check this stage's keys; all that is wrong is raised at once as a `ClickException`."""
+        document = read_yaml(path)
+        own = document.get(cls.section) if cls.section else {}
+        if not isinstance(own, dict):
+            raise click.ClickException(f"{path}: section '{cls.section}' is missing. Compare with presets/hmdb51.yaml.")
+        values = {**own, **{key: document[key] for key in cls.shared if key in document}}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise click.ClickException(f"{path}:\n{cls._explain(error)}") from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        lines = []
+        for problem in error.errors():
+            names = [str(name) for name in problem["loc"]]
+            if cls.section and (not names or names[0] not in cls.shared):
+                names.insert(0, cls.section)
+            given = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
+            lines.append(f"  {'.'.join(names)}: {problem['msg']}{given}")
+        return "\n".join(lines)
+
+    def deciding(self) -> dict[str, Any]:
+        """The values that a recipe of this stage must hold: all but the `silent` ones."""
+        return self.model_dump(exclude=set(self.silent))
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """The document at `path`; ruamel reads `1e-05`, which `dvc exp run -S` writes, as the number that it is."""
+    try:
+        document = YAML(typ="safe", pure=True).load(Path(path))
+    except FileNotFoundError:
+        raise click.ClickException(f"{path} is missing: run from the folder that holds dvc.yaml.") from None
+    except YAMLError as error:
+        raise click.ClickException(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise click.ClickException(f"{path} holds no parameters.")
+    return document
