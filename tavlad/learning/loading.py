@@ -1,0 +1,72 @@
+"""Clips in batches: what an epoch sees depends on seed, epoch and clip ids, never on the number of workers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+Read = Callable[[str, int], Tensor]  # (clip id, epoch) -> that clip's tensor
+Loader = DataLoader[Any]  # yields Batch
+
+
+class Batch(NamedTuple):
+    """Clips of one step; the tensors are a list, for the widths of frames differ between clips."""
+
+    ids: list[str]
+    inputs: list[Tensor]
+    labels: Tensor
+
+
+class Clips(Dataset[Any]):
+    """Clip ids and labels, read by (index, epoch); `read` opens the file itself, so nothing open crosses processes."""
+
+    def __init__(self, ids: Sequence[str], labels: Sequence[int], read: Read):
+        self.ids, self.labels, self.read = list(ids), list(labels), read
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, position: tuple[int, int]) -> tuple[str, Tensor, int]:
+        index, epoch = position
+        return self.ids[index], self.read(self.ids[index], epoch), self.labels[index]
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (index, epoch) in an order drawn from the seed and the epoch; set `epoch` before each pass."""
+
+    def __init__(self, count: int, batch: int, seed: int):
+        self.count, self.batch, self.seed, self.epoch = count, batch, seed, 0
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+        order = torch.randperm(self.count, generator=generator).tolist()
+        for start in range(0, self.count, self.batch):
+            yield [(index, self.epoch) for index in order[start : start + self.batch]]
+
+
+def mix(seed: int, epoch: int) -> int:
+    """One seed for an epoch, so that a resumed training draws what an uninterrupted one would have drawn."""
+    return (seed * 1_000_003 + epoch) % 2**63
+
+
+def loader(clips: Clips, sampler: EpochSampler, workers: int, device: torch.device) -> Loader:
+    """Batches of `clips` in the order of `sampler`; worker processes feed a GPU, on a CPU they would be in the way."""
+    processes = workers if device.type == "cuda" else 0
+    return DataLoader(
+        clips,
+        batch_sampler=sampler,
+        collate_fn=_collate,
+        num_workers=processes,
+        persistent_workers=processes > 0,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def _collate(items: list[tuple[str, Tensor, int]]) -> Batch:
+    ids, inputs, labels = zip(*items, strict=True)
+    return Batch(list(ids), list(inputs), torch.tensor(labels))

@@ -1,0 +1,40 @@
+"""Top-down spatial attention from class activation maps (paper, section 3.2)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tavlad.model.precision import exact, no_autocast
+
+
+class ClassActivationAttention(nn.Module):
+    """A = softmax over locations of the activation map of the frame's winning ImageNet class.
+
+    `pool` says how the channels of the map are pooled: "sum" as in class activation mapping, "mean" as the paper's
+    text has it (512 times smaller inside a softmax, hence nearly uniform).
+    """
+
+    def __init__(self, fc: nn.Linear, pool: str = "sum"):
+        super().__init__()
+        if pool not in ("sum", "mean"):
+            raise ValueError(f"attention_pool is 'sum' or 'mean', not {pool!r}")
+        self.fc, self.pool = fc, pool
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps after the ReLU (B, C, H, W) -> attention (B, H, W), which sums to 1 over the H*W locations."""
+        activation = self.activation(maps)
+        return activation.flatten(1).softmax(dim=1).view_as(activation)
+
+    def activation(self, maps: Tensor) -> Tensor:
+        """The class activation map M (B, H, W) of each frame's winning class: sum_c w_{p,c} f_c, without the bias."""
+        with no_autocast(maps):
+            maps = exact(maps)
+            weight = self.fc.weight.to(maps.dtype)
+            m = torch.einsum("bchw,bc->bhw", maps, weight[self.winner(maps)])
+            return m / maps.shape[1] if self.pool == "mean" else m
+
+    def winner(self, maps: Tensor) -> Tensor:
+        """The ImageNet class p (B) with the highest score of the average-pooled maps (B, C, H, W)."""
+        with no_autocast(maps):
+            pooled = exact(maps).mean(dim=(2, 3))
+            return F.linear(pooled, self.fc.weight.to(pooled.dtype), self.fc.bias.to(pooled.dtype)).argmax(dim=1)

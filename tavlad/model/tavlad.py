@@ -1,0 +1,126 @@
+"""TA-VLAD: ResNet-34 maps, top-down attention, VLAD residuals, a GRU over time, a classifier (paper, section 3)."""
+
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tavlad.model import temporal as temporal_room
+from tavlad.model.attention import ClassActivationAttention
+from tavlad.model.precision import exact, no_autocast, unit
+from tavlad.model.resnet import CHANNELS, IMAGENET_CLASSES, Backbone, last_maps
+from tavlad.model.vlad import VLAD
+
+ATTENTIONS = ("joint", "decoupled", "none")
+
+
+class TAVLAD(nn.Module):
+    """The whole model; without a backbone (stage 1) it takes cached maps only.
+
+    `centers` (K, C) come from k-means. `attention`: "joint" trains with the backbone, "decoupled" comes from a copy of
+    the backbone that never trains, "none" weighs all locations alike. `attention_scale`: 1 as the paper has it, "N"
+    times the number of locations, so that uniform attention equals none. `pooling`: "vlad", or "avg" for the baseline
+    of average-pooled maps under a linear classifier.
+    """
+
+    def __init__(
+        self, centers: Tensor, classes: int, *, hidden: int, alpha: float, attention: str, attention_scale: int | str,
+        attention_pool: str, temporal: str, assignment: str, pooling: str, features: str, dropout: float,
+    ):  # fmt: skip
+        super().__init__()
+        _check("attention", attention, ATTENTIONS)
+        _check("attention_scale", attention_scale, (1, "N"))
+        _check("pooling", pooling, ("vlad", "avg"))
+        _check("features", features, ("relu", "pre_relu"))
+        self.settings: dict[str, Any] = {
+            "classes": classes, "clusters": len(centers), "hidden": hidden, "alpha": alpha, "attention": attention,
+            "attention_scale": attention_scale, "attention_pool": attention_pool, "temporal": temporal,
+            "assignment": assignment, "pooling": pooling, "features": features, "dropout": dropout,
+        }  # fmt: skip
+        self.backbone: Backbone | None = None
+        self.attention_layer4: nn.Sequential | None = None
+        self.attention: ClassActivationAttention | None = None
+        width = CHANNELS
+        if pooling == "vlad":
+            if attention != "none":
+                self.attention = ClassActivationAttention(nn.Linear(CHANNELS, IMAGENET_CLASSES), attention_pool)
+            self.vlad = VLAD(centers, alpha, assignment)
+            self.temporal = temporal_room.make(temporal, CHANNELS, hidden, len(centers))
+            width = math.prod(self.temporal.out_shape)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(width, classes)
+
+    def attach(self, backbone: Backbone) -> None:
+        """Give the model the network that makes its maps; "decoupled" keeps a copy of layer 4 that never trains."""
+        self.backbone = backbone
+        if self.attention is not None and self.settings["attention"] == "decoupled":
+            self.attention_layer4 = copy.deepcopy(backbone.layer4).requires_grad_(False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Normalised frames (B, T, 3, H, W) -> logits (B, Y), by way of the backbone."""
+        if self.backbone is None:
+            raise RuntimeError(
+                "this model has no backbone (a stage 1 checkpoint): use forward_maps, or a stage 2 checkpoint"
+            )
+        B, T = frames.shape[:2]
+        x = self.backbone.trunk(frames.flatten(0, 1))
+        maps = last_maps(self.backbone.layer4, x, self.backbone.pre_relu)
+        seen = maps
+        if self.attention_layer4 is not None:
+            seen = last_maps(self.attention_layer4, x, self.backbone.pre_relu)
+        return self._classify(maps, seen, B, T)
+
+    def forward_maps(self, maps: Tensor) -> Tensor:
+        """Cached layer-4 maps (B, T, C, H, W), any float type -> logits (B, Y), as `forward` from the same frames."""
+        flat = maps.flatten(0, 1)
+        return self._classify(flat, flat, *maps.shape[:2])
+
+    def attention_of(self, maps: Tensor) -> Tensor | None:
+        """The weights (B, H, W) of the locations of maps (B, C, H, W), by `attention_scale`; None without attention."""
+        if self.attention is None:
+            return None
+        weights: Tensor = self.attention(F.relu(maps))
+        return weights * weights[0].numel() if self.settings["attention_scale"] == "N" else weights
+
+    def _classify(self, maps: Tensor, seen: Tensor, B: int, T: int) -> Tensor:
+        if self.settings["pooling"] == "avg":
+            pooled = exact(F.relu(maps)).mean(dim=(2, 3)).view(B, T, -1).mean(dim=1)
+            return self._logits(pooled)
+        v = self.vlad(maps, self.attention_of(seen))
+        return self._logits(self._normalise(self.temporal(v.view(B, T, *v.shape[1:]))))
+
+    def _normalise(self, h: Tensor) -> Tensor:
+        """Intra-normalisation (B, K, D), each cluster to unit length, then the whole: (B, K*D)."""
+        with no_autocast(h):
+            return unit(unit(exact(h), dim=2).flatten(1), dim=1)
+
+    def _logits(self, descriptor: Tensor) -> Tensor:
+        with no_autocast(descriptor):
+            logits: Tensor = self.classifier(self.dropout(descriptor))
+            return logits
+
+    @classmethod
+    def from_checkpoint(cls, path: Path | str) -> "TAVLAD":
+        """The model of a checkpoint file, or of the model.safetensors of a folder, in evaluation mode."""
+        file = Path(path)
+        file = file / "model.safetensors" if file.is_dir() else file
+        with safe_open(file, framework="pt") as opened:
+            settings = json.loads(opened.metadata()["tavlad"])["model"]
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+        clusters = settings.pop("clusters")
+        model = cls(torch.zeros(clusters, CHANNELS), **settings)
+        if any(name.startswith("backbone.") for name in state):
+            model.attach(Backbone(pre_relu=settings["features"] == "pre_relu"))
+        model.load_state_dict(state)
+        return model.eval()
+
+
+def _check(key: str, value: int | str, allowed: tuple[int | str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{key} is one of {', '.join(map(str, allowed))}, not {value!r}")

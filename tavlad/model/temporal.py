@@ -1,0 +1,98 @@
+"""From T frames of K residuals to one descriptor: the shared GRU, and what it is compared with (sections 3.3, 4.2)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+NAMES = ("gru", "bigru", "sum", "gru_flat", "gru_separate")
+
+
+class SharedGRU(nn.Module):
+    """One GRU for all clusters with a memory for each: K is folded into the batch. `bigru` adds a second GRU on the
+    reversed sequence and concatenates the two memories of a cluster."""
+
+    def __init__(self, channels: int, hidden: int, clusters: int, bidirectional: bool):
+        super().__init__()
+        self.gru = nn.GRU(channels, hidden, batch_first=True, bidirectional=bidirectional)
+        self.out_shape = (clusters, hidden * (1 + bidirectional))
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Residuals (B, T, K, C) -> last memories (B, K, D), or (B, K, 2D) in both directions."""
+        B, T, K, C = v.shape
+        _, memory = self.gru(v.transpose(1, 2).reshape(B * K, T, C))  # (1 or 2, B*K, D)
+        return memory.transpose(0, 1).reshape(B, *self.out_shape)
+
+
+class Sum(nn.Module):
+    """ActionVLAD: the residuals summed over time, blind to their order."""
+
+    def __init__(self, channels: int, clusters: int):
+        super().__init__()
+        self.out_shape = (clusters, channels)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Residuals (B, T, K, C) -> (B, K, C)."""
+        return v.sum(dim=1)
+
+
+class FlatGRU(nn.Module):
+    """One GRU on the flattened K*C vector: loses the structure of the clusters (47.6 % in the paper)."""
+
+    def __init__(self, channels: int, hidden: int, clusters: int):
+        super().__init__()
+        self.gru = nn.GRU(clusters * channels, hidden, batch_first=True)
+        self.out_shape = (1, hidden)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Residuals (B, T, K, C) -> last memory (B, 1, D)."""
+        _, memory = self.gru(v.flatten(2))
+        return memory.transpose(0, 1)
+
+
+class SeparateGRUs(nn.Module):
+    """K GRUs, one a cluster, as batched products over K (47.8 % in the paper, 64 times the parameters)."""
+
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias_ih: nn.Parameter
+    bias_hh: nn.Parameter
+
+    def __init__(self, channels: int, hidden: int, clusters: int):
+        super().__init__()
+        bound = 1 / math.sqrt(hidden)  # torch.nn.GRU's own initialisation
+        for name, shape in {
+            "weight_ih": (clusters, channels, 3 * hidden),
+            "weight_hh": (clusters, hidden, 3 * hidden),
+            "bias_ih": (clusters, 1, 3 * hidden),
+            "bias_hh": (clusters, 1, 3 * hidden),
+        }.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
+        self.out_shape = (clusters, hidden)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Residuals (B, T, K, C) -> last memories (B, K, D)."""
+        inputs = v.permute(2, 1, 0, 3)  # (K, T, B, C)
+        K, T, B, _ = inputs.shape
+        projected = torch.baddbmm(self.bias_ih, inputs.reshape(K, T * B, -1), self.weight_ih).view(K, T, B, -1)
+        memory = v.new_zeros(K, B, self.out_shape[1])
+        for t in range(T):
+            reset, update, new = projected[:, t].chunk(3, dim=2)
+            h_reset, h_update, h_new = torch.baddbmm(self.bias_hh, memory, self.weight_hh).chunk(3, dim=2)
+            update = torch.sigmoid(update + h_update)
+            candidate = torch.tanh(new + torch.sigmoid(reset + h_reset) * h_new)
+            memory = update * memory + (1 - update) * candidate
+        return memory.transpose(0, 1)
+
+
+def make(name: str, channels: int, hidden: int, clusters: int) -> SharedGRU | Sum | FlatGRU | SeparateGRUs:
+    """The aggregation `name`: (B, T, K, C) -> (B, *out_shape), not yet normalised."""
+    if name in ("gru", "bigru"):
+        return SharedGRU(channels, hidden, clusters, bidirectional=name == "bigru")
+    if name == "sum":
+        return Sum(channels, clusters)
+    if name == "gru_flat":
+        return FlatGRU(channels, hidden, clusters)
+    if name == "gru_separate":
+        return SeparateGRUs(channels, hidden, clusters)
+    raise ValueError(f"temporal is one of {', '.join(NAMES)}, not {name!r}")

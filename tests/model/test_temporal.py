@@ -1,0 +1,110 @@
+"""Temporal aggregations against a GRU cell written out in numpy, one cluster and one frame at a time."""
+
+import numpy as np
+import pytest
+import torch
+
+from tavlad.model import temporal
+
+B, T, K, C, D = 2, 4, 3, 5, 6
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def memory_of(sequence, w_ih, w_hh, b_ih, b_hh):
+    """The last memory of a GRU on `sequence` (T, C): Cho et al. 2014, in the form of torch.nn.GRU."""
+    h = np.zeros(w_hh.shape[1])
+    for x in sequence:
+        i_r, i_z, i_n = np.split(w_ih @ x + b_ih, 3)
+        h_r, h_z, h_n = np.split(w_hh @ h + b_hh, 3)
+        z = sigmoid(i_z + h_z)
+        n = np.tanh(i_n + sigmoid(i_r + h_r) * h_n)
+        h = (1 - z) * n + z * h
+    return h
+
+
+def weights(gru, suffix=""):
+    return [
+        getattr(gru, f"{name}_l0{suffix}").detach().numpy() for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    ]
+
+
+@pytest.fixture
+def v():
+    torch.manual_seed(0)
+    return torch.randn(B, T, K, C, dtype=torch.float64)
+
+
+def made(name):
+    torch.manual_seed(1)
+    return temporal.make(name, C, D, K).double()
+
+
+def test_gru_is_one_gru_with_a_memory_per_cluster(v):
+    model = made("gru")
+    expected = [[memory_of(v[b, :, k].numpy(), *weights(model.gru)) for k in range(K)] for b in range(B)]
+    np.testing.assert_allclose(model(v).detach().numpy(), expected, atol=1e-12)
+    assert model.out_shape == (K, D)
+
+
+def test_bigru_adds_a_second_gru_on_the_reversed_sequence(v):
+    model = made("bigru")
+    expected = [
+        [
+            np.concatenate(
+                [
+                    memory_of(v[b, :, k].numpy(), *weights(model.gru)),
+                    memory_of(v[b, :, k].numpy()[::-1], *weights(model.gru, "_reverse")),
+                ]
+            )
+            for k in range(K)
+        ]
+        for b in range(B)
+    ]
+    np.testing.assert_allclose(model(v).detach().numpy(), expected, atol=1e-12)
+    assert model.out_shape == (K, 2 * D)
+
+
+def test_sum_is_the_sum_over_time(v):
+    model = made("sum")
+    np.testing.assert_allclose(model(v).numpy(), np.sum([v[:, t].numpy() for t in range(T)], axis=0), atol=1e-12)
+    assert model.out_shape == (K, C) and not list(model.parameters())
+
+
+def test_gru_flat_reads_all_clusters_as_one_vector(v):
+    model = made("gru_flat")
+    expected = [[memory_of(v[b].reshape(T, K * C).numpy(), *weights(model.gru))] for b in range(B)]
+    np.testing.assert_allclose(model(v).detach().numpy(), expected, atol=1e-12)
+    assert model.out_shape == (1, D)
+
+
+def test_gru_separate_has_a_gru_for_each_cluster(v):
+    model = made("gru_separate")
+    expected = np.zeros((B, K, D))
+    for b in range(B):
+        for k in range(K):
+            own = [getattr(model, n)[k].detach().numpy() for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+            expected[b, k] = memory_of(v[b, :, k].numpy(), own[0].T, own[1].T, own[2][0], own[3][0])
+    np.testing.assert_allclose(model(v).detach().numpy(), expected, atol=1e-12)
+    assert model.out_shape == (K, D)
+
+
+@pytest.mark.parametrize("name", ["gru", "bigru", "gru_flat", "gru_separate"])
+def test_order_matters_to_a_gru(name, v):
+    model = made(name)
+    assert not torch.allclose(model(v), model(v.flip(1)), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("gru", 591_360), ("bigru", 1_182_720), ("gru_separate", 37_847_040), ("gru_flat", 25_363_968), ("sum", 0)],
+)
+def test_parameter_counts_of_the_paper(name, count):
+    assert sum(p.numel() for p in temporal.make(name, 512, 256, 64).parameters()) == count
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="lstm"):
+        temporal.make("lstm", 1, 1, 1)

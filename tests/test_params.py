@@ -1,0 +1,74 @@
+"""The door for numbers lets nothing wrong in, and says all that is wrong at once."""
+
+from typing import ClassVar, Literal
+
+import click
+import pytest
+from pydantic import PositiveFloat, PositiveInt, ValidationError
+
+from tavlad.params import Section, read_yaml
+
+
+class Bake(Section):
+    section: ClassVar[str] = "bake"
+    shared: ClassVar[tuple[str, ...]] = ("seed",)
+    silent: ClassVar[tuple[str, ...]] = ("oven",)
+    minutes: PositiveInt
+    heat: PositiveFloat
+    oven: Literal["gas", "electric"]
+    seed: int
+
+
+GOOD = "seed: 3\nother: 1\nbake:\n  minutes: 4\n  heat: 1e-05\n  oven: gas\n"
+
+
+def written(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_section_with_its_shared_keys(tmp_path):
+    params = Bake.load(written(tmp_path, GOOD))
+    assert (params.minutes, params.heat, params.oven, params.seed) == (4, 1e-5, "gas", 3)
+    assert params.deciding() == {"minutes": 4, "heat": 1e-5, "seed": 3}
+    with pytest.raises(ValidationError, match="frozen"):
+        params.minutes = 5
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("minutes: 4", "minutes: four"), "bake.minutes"),
+        (("minutes: 4", "minutes: 4.5"), "bake.minutes"),
+        (("minutes: 4", "minutes: true"), "bake.minutes"),
+        (("minutes: 4", "minutes: -4"), "bake.minutes"),
+        (("  minutes: 4\n", ""), "bake.minutes"),
+        (("minutes: 4", "minutes: 4\n  hours: 1"), "bake.hours"),
+        (("oven: gas", "oven: wood"), "bake.oven"),
+        (("seed: 3", "seed: x"), "seed"),
+        (("seed: 3\n", ""), "seed"),
+        (("bake:", "boil:"), "bake"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name(tmp_path, change, named):
+    with pytest.raises(click.ClickException, match=named):
+        Bake.load(written(tmp_path, GOOD.replace(*change)))
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path):
+    text = GOOD.replace("minutes: 4", "minutes: x").replace("oven: gas", "oven: 1").replace("seed: 3", "seed: 1.5")
+    with pytest.raises(click.ClickException) as error:
+        Bake.load(written(tmp_path, text))
+    assert all(name in error.value.message for name in ("bake.minutes", "bake.oven", "  seed"))
+
+
+@pytest.mark.parametrize("text", ["a: [1", "", "- 1\n"])
+def test_a_file_that_holds_no_parameters(tmp_path, text):
+    with pytest.raises(click.ClickException, match=r"params\.yaml"):
+        read_yaml(written(tmp_path, text))
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(click.ClickException, match=r"dvc\.yaml"):
+        read_yaml(tmp_path / "params.yaml")
