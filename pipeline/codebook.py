@@ -1,0 +1,58 @@
+"""Stage codebook@split: K centres from the training clips of one split."""
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import click
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+from tavlad import console
+from tavlad.features.cache import read_recipe
+from tavlad.learning import codebook
+from tavlad.learning.examples import read_examples
+from tavlad.params import Section
+from tavlad.store import Store, code, digest, publish, versions
+
+
+class Parameters(Section):
+    """Section `codebook`."""
+
+    section: ClassVar[str] = "codebook"
+    shared: ClassVar[tuple[str, ...]] = ("clusters", "alpha", "seed")
+    descriptors: PositiveInt
+    iterations: PositiveInt
+    clusters: PositiveInt
+    alpha: PositiveFloat
+    seed: NonNegativeInt
+
+
+@click.command()
+@click.argument("split")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("features", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+def main(split: str, index: Path, features: Path, output: Path) -> None:
+    """Fit the codebook of SPLIT from the cached maps under FEATURES and write it to OUTPUT."""
+    params, store, started = Parameters.load(), Store.open(), time.monotonic()
+    with store.lock(f"codebook@{split}"):
+        ids = read_examples(index, split, "train").ids
+        recipe = {
+            "features": {clip: read_recipe(features / f"{clip}.h5") for clip in ids},
+            "params": params.deciding(),
+            "versions": versions("scikit-learn", "numpy", "torch"),
+            "code": code(codebook),
+        }
+        key = digest(recipe)
+        if store.find("codebook", key) is None:
+            found = codebook.sample(features, ids, params.descriptors, params.seed)
+            centers, facts = codebook.fit(found, params.clusters, params.iterations, params.alpha, params.seed)
+            with store.create("codebook", key) as aside:
+                codebook.save_codebook(aside, centers, facts, key)
+        publish(store.get("codebook", key), output)
+    console.done(f"codebook@{split}: {codebook.describe(output)}")
+    store.record(f"codebook@{split}", {"seconds": time.monotonic() - started})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Stage `index`: which clips there are, their labels, groups and digests, and the three splits. Reads no pixel."""
+
+import time
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import click
+from pydantic import Field
+
+from tavlad import console
+from tavlad.clips import layouts, table
+from tavlad.params import Section
+from tavlad.store import Store, fresh
+
+
+class Dataset(Section):
+    """Where the videos lie and how they are listed."""
+
+    section: ClassVar[str] = "dataset"
+    root: str
+    layout: Literal["ucf101", "hmdb51", "folders"]
+    groups: str
+    validation: float = Field(ge=0, lt=1)
+    exclude: list[str]
+
+
+class Parameters(Section):
+    """The seed of drawn splits and of validation parts."""
+
+    section: ClassVar[str] = "index"
+    seed: int = Field(ge=0)
+
+
+@click.command()
+@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("output", type=click.Path(file_okay=False, path_type=Path))
+def main(root: Path, output: Path) -> None:
+    """Write clips.csv, split1..3.csv, classes.txt and excluded.csv of the data set at ROOT to the folder OUTPUT."""
+    dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
+    with store.lock("index"):
+        index = layouts.build(
+            root, dataset.layout, dataset.groups, dataset.validation, dataset.exclude, parameters.seed
+        )
+        clips = layouts.hashed(root, index.clips)
+        fresh(output)
+        table.write_clips(output / "clips.csv", clips)
+        for name, split in zip(table.SPLITS, index.splits, strict=True):
+            table.write_split(output / f"{name}.csv", split)
+        table.write_classes(output / "classes.txt", index.classes)
+        table.write_excluded(output / "excluded.csv", index.excluded)
+        store.record("index", {"seconds": time.monotonic() - start, "clips": len(clips)})
+    console.done(f"index: {index.summary()}")
+
+
+if __name__ == "__main__":
+    main()

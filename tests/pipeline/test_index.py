@@ -1,0 +1,84 @@
+"""The stage `index` as it is called: what it writes, and how it fails."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.index import main
+from tavlad.clips import table
+
+PARAMS = """
+dataset: {{root: videos, layout: folders, groups: "(p.)_", validation: 0.25, exclude: [{exclude}]}}
+index: {{seed: {seed}}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for label in ("one", "two"):
+        (tmp_path / "videos" / label).mkdir(parents=True)
+        for number in range(12):
+            (tmp_path / "videos" / label / f"p{number // 2}_{number}.avi").write_text(f"{label}{number}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store"))
+    return tmp_path
+
+
+def run(project: Path, exclude: str = "", seed: str = "0") -> Result:
+    (project / "params.yaml").write_text(PARAMS.format(exclude=exclude, seed=seed))
+    return CliRunner().invoke(main, ["videos", "out"])
+
+
+def written(project: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (project / "out").iterdir()}
+
+
+def test_writes_all_tables_and_one_line(project: Path) -> None:
+    result = run(project)
+    assert result.exit_code == 0, result.output
+    assert sorted(written(project)) == [
+        *("classes.txt", "clips.csv", "excluded.csv", "split1.csv", "split2.csv", "split3.csv"),
+    ]
+    assert result.stdout.startswith("index: 24 clips (0 missing) of 2 classes; split1 ")
+    assert result.stdout.count("\n") == 1
+    clips = table.read_clips(project / "out/clips.csv")
+    assert len({clip.digest for clip in clips}) == 24
+    for name in table.SPLITS:
+        split = table.read_split(project / f"out/{name}.csv")
+        assert sorted(sum(split.parts().values(), ())) == [clip.id for clip in clips]
+        assert len(split.validation) == 4
+
+
+def test_the_same_input_gives_the_same_bytes(project: Path) -> None:
+    run(project)
+    first = written(project)
+    run(project)
+    assert written(project) == first
+    run(project, seed="1")
+    assert written(project) != first
+
+
+def test_what_is_excluded_is_recorded_per_split(project: Path) -> None:
+    result = run(project, exclude="one/p0_0, two/p3_7")
+    assert "excluded: " in result.stdout
+    lost = [table.count_excluded(project / "out/excluded.csv", name) for name in table.SPLITS]
+    assert [sum(parts.values()) for parts in lost] == [2, 2, 2]
+    assert sum(parts["test"] for parts in lost) == 2
+
+
+def test_failure_is_not_zero_and_leaves_the_old_tables(project: Path) -> None:
+    run(project)
+    first = written(project)
+    result = run(project, exclude="typo, another")
+    assert result.exit_code == 1
+    assert "typo" in result.stderr
+    assert "another" in result.stderr
+    assert written(project) == first
+
+
+@pytest.mark.parametrize(("exclude", "seed"), [("1", "0"), ("", "-1"), ("", "one")])
+def test_parameters_of_the_wrong_kind_are_refused(project: Path, exclude: str, seed: str) -> None:
+    result = run(project, exclude, seed)
+    assert result.exit_code == 1
+    assert not (project / "out").exists()
