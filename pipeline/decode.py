@@ -1,0 +1,56 @@
+"""Stage `decode`: T frames of every clip, as JPEG, one file per clip."""
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import click
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from tavlad import console
+from tavlad.clips.table import read_clips
+from tavlad.params import Section
+from tavlad.store import Store, fresh, publish
+from tavlad.video.batch import Limits, Tally, by_recipe, decode_all
+
+
+class Parameters(Section):
+    """How many frames, how large; and what a clip may cost: `deadline` in seconds, `memory` in megabytes."""
+
+    section: ClassVar[str] = "decode"
+    shared: ClassVar[tuple[str, ...]] = ("frames", "short_side", "workers")
+    silent: ClassVar[tuple[str, ...]] = ("min_frames", "tolerance", "deadline", "memory", "workers")
+    frames: PositiveInt
+    short_side: PositiveInt
+    jpeg_quality: int = Field(ge=1, le=100)
+    min_frames: PositiveInt
+    tolerance: float = Field(ge=0, le=1)
+    deadline: PositiveFloat
+    memory: PositiveInt
+    workers: NonNegativeInt
+
+
+@click.command()
+@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("output", type=click.Path(file_okay=False, path_type=Path))
+def main(root: Path, table: Path, output: Path) -> None:
+    """Decode the clips of TABLE (clips.csv), which lie under ROOT, to OUTPUT/<clip id>.h5."""
+    params, store, started = Parameters.load(), Store.open(), time.monotonic()
+    limits, tally = Limits(params.workers, params.deadline, params.memory), Tally(params.min_frames, params.tolerance)
+    clips = by_recipe(read_clips(table), params.deciding())
+    sizes = params.frames, params.short_side, params.jpeg_quality
+    with store.lock("decode"), console.bar("decode", len(clips), "clips") as advance:
+        fresh(output)
+        for clip, result, new in decode_all(clips, root, store, *sizes, limits):
+            if entry := tally.add(clip, result, new):
+                publish(entry, output / f"{clip.id}.h5")
+            advance()
+    if warning := tally.checked():
+        console.warn(warning)
+    store.record("decode", {"seconds": time.monotonic() - started, "clips": len(clips), "new": tally.new})
+    console.done(tally.line(params.frames))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Decoding many clips: what the work store has is found, the rest is decoded by supervised workers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tavlad.clips.table import Clip
+from tavlad.console import Failures
+from tavlad.store import Store, code, digest, versions
+from tavlad.video import decode
+from tavlad.video.decoded import shortfall
+from tavlad.video.frames import read_facts
+from tavlad.video.workers import Failure, supervise
+
+STAGE = "decode"
+NAMED = 3  # damaged clips that the warning names
+ADVICE = "Repair these files, or name their ids under dataset.exclude in params.yaml. All other clips' frames are kept."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a clip may cost, and how many are decoded at once (0 workers: one for each CPU)."""
+
+    workers: int
+    deadline: float  # seconds
+    megabytes: int
+
+
+def by_recipe(clips: Iterable[Clip], deciding: Mapping[str, Any]) -> dict[str, Clip]:
+    """The clips under the digest of all that decides their frames; `deciding` holds the parameters among it."""
+    libraries = versions("av", "numpy", "pillow", "h5py")
+    common = {"params": dict(deciding), "versions": libraries, "code": code(decode)}
+    return {digest({"clip": clip.id, "input": clip.digest, **common}): clip for clip in clips}
+
+
+def decode_all(
+    clips: Mapping[str, Clip], root: Path, store: Store, count: int, short_side: int, jpeg_quality: int, limits: Limits
+) -> Iterator[tuple[Clip, Path | Failure, bool]]:
+    """Each of `clips` (by recipe), with its frame file in `store` or its Failure, and whether it was decoded now."""
+
+    def jobs() -> Iterator[tuple[str, str, str, int, int, int, str]]:
+        for key in lacking:
+            clip = clips[key]
+            yield str(root / clip.path), str(store.scratch / key), clip.id, count, short_side, jpeg_quality, key
+
+    lacking = []
+    for key, clip in clips.items():
+        if clip.status == "missing":
+            yield clip, Failure("is listed, but the file is missing"), False
+        elif entry := store.find(STAGE, key):
+            yield clip, entry, False
+        else:
+            lacking.append(key)
+    for job, outcome in supervise(decode.decode_clip, jobs(), limits.workers, limits.deadline, limits.megabytes):
+        written, key = Path(job[1]), job[-1]
+        if isinstance(outcome, Failure):
+            written.unlink(missing_ok=True)
+            yield clips[key], outcome, False
+        else:
+            with store.create(STAGE, key) as aside:
+                written.rename(aside)
+            yield clips[key], store.get(STAGE, key), True
+
+
+@dataclass
+class Tally:
+    """What became of the clips of one run."""
+
+    min_frames: int
+    tolerance: float
+    good: int = 0
+    new: int = 0
+    size: int = 0
+    bad: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def add(self, clip: Clip, result: Path | Failure, new: bool) -> Path | None:
+        """Count a clip; its frame file, if it may be used. The limits apply to files found in the store as well."""
+        reason: str | None
+        if isinstance(result, Failure):
+            reason = result.reason
+        else:
+            facts = read_facts(result)
+            reason = shortfall(facts["decoded_count"], facts["header_count"], self.min_frames, self.tolerance)
+            if not reason and (facts["corrupt"] or facts["concealed"]):
+                self.damaged.append(clip.id)
+        if reason or isinstance(result, Failure):
+            self.bad.append((clip.id, reason or ""))
+            return None
+        self.good, self.new, self.size = self.good + 1, self.new + new, self.size + result.stat().st_size
+        return result
+
+    def line(self, frames: int) -> str:
+        """The clips in one line."""
+        size = self.size / max(self.good, 1) / 1e6
+        return f"decoded {self.good} clips ({self.new} new), {frames} frames each, {size:.2g} MB a clip"
+
+    def checked(self) -> str | None:
+        """Raise Failures naming every bad clip; else a warning of those with errors that the decoder passed over."""
+        if self.bad:
+            title = f"{len(self.bad)} of {len(self.bad) + self.good} clips cannot be used"
+            raise Failures(title, sorted(self.bad), ADVICE)
+        names = ", ".join(sorted(self.damaged)[:NAMED]) + (", ..." if len(self.damaged) > NAMED else "")
+        return f"{len(self.damaged)} clips decode with errors that the decoder conceals: {names}" if names else None

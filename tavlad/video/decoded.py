@@ -1,0 +1,45 @@
+"""What decoding one clip gives: the frames, and the facts that prove where they come from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """T sampled frames, uint8 (T, H, W, 3) RGB and upright, with what was counted and seen on the way.
+
+    `pts` are seconds (nan where the file gives none); `rotation` is the angle, in degrees counter-clockwise, by which
+    the file asks to be turned; `header_count` is 0 where the header says nothing; `width`, `height` and `interlaced`
+    are those of the first sampled frame as coded; `corrupt` counts the frames that the decoder flagged, `concealed`
+    the errors that it reported and carried on from.
+    """
+
+    frames: np.ndarray
+    indices: list[int]
+    pts: list[float]
+    fps: float
+    header_count: int
+    decoded_count: int
+    rotation: int
+    width: int
+    height: int
+    interlaced: bool
+    corrupt: int
+    concealed: int
+    pyav: str
+    ffmpeg: str
+
+    def facts(self) -> dict[str, Any]:
+        """All but the pixels, in a fixed order."""
+        return {name: value for name, value in vars(self).items() if name != "frames"}
+
+
+def shortfall(decoded: int, header: int, min_frames: int, tolerance: float) -> str | None:
+    """Why `decoded` frames are too few to be trusted, or None; `tolerance` is a share of the header's count."""
+    if decoded < min_frames:
+        return f"only {decoded} frames decode, fewer than min_frames: {min_frames}"
+    if decoded < (1 - tolerance) * header:
+        return f"the header says {header} frames, only {decoded} decode"
+    return None

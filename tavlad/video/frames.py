@@ -1,0 +1,81 @@
+"""The frame store: one HDF5 file per clip holds its frames as JPEG bytes, and the facts of their decoding."""
+
+import io
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from tavlad.video.decoded import DecodedClip
+
+ARRAYS = ("indices", "pts")  # facts with a value per frame
+RESERVED = ("clip", "recipe")
+
+
+def to_jpeg(frames: np.ndarray, quality: int) -> list[bytes]:
+    """Frames, uint8 (T, H, W, 3), as T baseline JPEGs."""
+    return [_encoded(frame, quality) for frame in frames]
+
+
+def from_jpeg(jpegs: Iterable[bytes]) -> np.ndarray:
+    """T JPEGs of one size as uint8 (T, H, W, 3)."""
+    return np.stack([np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")) for jpeg in jpegs])
+
+
+def _encoded(frame: np.ndarray, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    # Colour at half resolution, as nearly every video has it already: full resolution costs 28 % more bytes.
+    Image.fromarray(frame).save(buffer, "JPEG", quality=quality, subsampling="4:2:0", optimize=False, progressive=False)
+    return buffer.getvalue()
+
+
+def write_frames(path: Path, clip_id: str, decoded: DecodedClip, quality: int, recipe: str) -> None:
+    """Write the clip's frames and facts to a new file at `path`; the same input gives the same bytes."""
+    jpegs = to_jpeg(decoded.frames, quality)
+    offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
+    facts = decoded.facts()
+    with h5py.File(path, "w-", libver="earliest") as file:
+        file.create_dataset("jpeg", data=np.frombuffer(b"".join(jpegs), np.uint8))
+        file.create_dataset("offsets", data=offsets)
+        for name in ARRAYS:  # as datasets: HDF5 allows an attribute 64 kB
+            file.create_dataset(name, data=np.asarray(facts[name]))
+        about = {"clip": clip_id, "recipe": recipe, "jpeg_quality": quality}
+        for name, value in (about | facts).items():
+            if name not in ARRAYS:
+                file.attrs[name] = value
+
+
+def read_frames_file(path: Path) -> np.ndarray:
+    """All frames of a file of the store: uint8 (T, H, W, 3); raises ValueError where the file is not one."""
+    with h5py.File(path, "r") as file:
+        data, offsets = _checked(path, file)
+    return from_jpeg(data[start:end].tobytes() for start, end in pairwise(offsets))
+
+
+def read_recipe(path: Path) -> str:
+    """The recipe (a digest) that the file was made by."""
+    with h5py.File(path, "r") as file:
+        return str(file.attrs["recipe"])
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What was counted and seen in decoding (the fields of `DecodedClip` but the frames), and the JPEG quality."""
+    with h5py.File(path, "r") as file:
+        facts = {name: np.asarray(value).item() for name, value in file.attrs.items() if name not in RESERVED}
+        return facts | {name: file[name][()].tolist() for name in ARRAYS}
+
+
+def _checked(path: Path, file: h5py.File) -> tuple[np.ndarray, np.ndarray]:
+    """The bytes (uint8) and where each JPEG begins and ends (int64 (T+1)); shapes are checked before reading."""
+    for name, dtype in (("jpeg", np.uint8), ("offsets", np.int64)):
+        dataset = file.get(name)
+        if not isinstance(dataset, h5py.Dataset) or dataset.dtype != dtype or dataset.ndim != 1:
+            raise ValueError(f"{path} is no file of the frame store: it holds no '{name}' as {np.dtype(dtype)} (n)")
+    offsets = file["offsets"][()]
+    if len(offsets) < 2 or offsets[0] != 0 or (np.diff(offsets) <= 0).any() or offsets[-1] != file["jpeg"].shape[0]:
+        raise ValueError(f"{path} is damaged: its offsets do not match its bytes")
+    return file["jpeg"][()], offsets

@@ -1,0 +1,192 @@
+"""Video files to pixels: the only decoder (sequential, one thread) and the only resize."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from tavlad.video.decoded import DecodedClip
+from tavlad.video.sampling import indices
+
+# Area averaging does not alias, and costs 0.7 ms a frame (bicubic 1.2). The others are swscale's SWS_FULL_CHR_H_INT,
+# SWS_ACCURATE_RND and SWS_BITEXACT: the same pixels on every processor, at no cost. PyAV 17 has no names for them.
+RESIZE = Interpolation.AREA | 0x2000 | 0x40000 | 0x80000
+SANE_ASPECT = (Fraction(1, 4), Fraction(4))  # outside, the pixel aspect ratio of the header is rubbish
+NO_SIZE_CHANGE = 2  # pixels by which rounding may move the long side when a stream changes its resolution
+
+
+class BadVideo(Exception):
+    """A file whose frames cannot be trusted; `reason` is a phrase for people."""
+
+    def __init__(self, path: Path | str, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+@dataclass
+class _Scan:
+    """One pass through a file: everything counted, and the frames at the wanted indices."""
+
+    header_count: int
+    fps: float
+    aspect: Fraction
+    wanted: list[int]
+    picked: dict[int, VideoFrame]
+    decoded_count: int = 0
+    corrupt: int = 0
+
+
+def read_clip(path: Path | str, count: int, short_side: int) -> DecodedClip:
+    """`count` frames, uint8 (count, H, W, 3), upright, square pixels, short side scaled; raises BadVideo."""
+    return _read(path, count, lambda frame, aspect: _scaled_size(frame, aspect, short_side))
+
+
+def read_frames(path: Path | str, count: int) -> np.ndarray:
+    """`count` frames at their coded size, upright: uint8 (count, H, W, 3); raises BadVideo."""
+    return _read(path, count, lambda frame, aspect: (frame.width, frame.height)).frames
+
+
+def _read(path: Path | str, count: int, size: Callable[[VideoFrame, Fraction], tuple[int, int]]) -> DecodedClip:
+    with _counted_errors() as errors:
+        scan = _scan(path, count)
+        concealed = errors()
+        if scan.decoded_count != scan.header_count:  # rarely; the first pass could not know where to look
+            scan = _rescan(path, count, scan.decoded_count)
+    first = scan.picked[scan.wanted[0]]
+    return DecodedClip(
+        frames=_pixels(path, scan, size),
+        indices=scan.wanted,
+        pts=[math.nan if (time := scan.picked[index].time) is None else float(time) for index in scan.wanted],
+        fps=scan.fps,
+        header_count=scan.header_count,
+        decoded_count=scan.decoded_count,
+        rotation=int(first.rotation),
+        width=first.width,
+        height=first.height,
+        interlaced=first.interlaced_frame,
+        corrupt=scan.corrupt,
+        concealed=concealed,
+        pyav=av.__version__,
+        ffmpeg=str(av.ffmpeg_version_info),
+    )
+
+
+def _rescan(path: Path | str, count: int, decoded_count: int) -> _Scan:
+    scan = _scan(path, count, decoded_count)
+    if scan.decoded_count != decoded_count:
+        raise BadVideo(path, f"decodes to {decoded_count} frames once and to {scan.decoded_count} the next time")
+    return scan
+
+
+def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
+    """Decode the whole file, holding only the frames that a clip of `total` (else the header's count) frames needs."""
+    with _opened(path) as (container, stream):
+        header = max(stream.frames, 0)
+        wanted = indices(total or header, count).tolist() if total or header else []
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        aspect = aspect if SANE_ASPECT[0] <= aspect <= SANE_ASPECT[1] else Fraction(1)
+        scan = _Scan(header, float(stream.average_rate or stream.guessed_rate or 0), aspect, wanted, {})
+        needed = set(wanted)
+        try:
+            for frame in container.decode(stream):
+                if scan.decoded_count in needed:
+                    scan.picked[scan.decoded_count] = frame
+                scan.corrupt += frame.is_corrupt
+                scan.decoded_count += 1
+        except av.FFmpegError as error:
+            raise _explained(path, error, f"decoding fails after {scan.decoded_count} frames") from error
+    if not scan.decoded_count:
+        raise BadVideo(path, "no frame decodes")
+    return scan
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its film, decoded in this thread alone; closed at once, since PyAV leaks otherwise."""
+    if not os.path.isfile(path):
+        raise BadVideo(path, "is not a file" if os.path.exists(path) else "the file is missing")
+    if not os.path.getsize(path):
+        raise BadVideo(path, "the file is empty")
+    # A name such as `a:b.avi` must not be taken for a protocol, nor a playlist in disguise reach beyond the disk.
+    options = {"protocol_whitelist": "file"}
+    try:
+        container = av.open(os.path.abspath(path), metadata_errors="replace", container_options=options)
+    except av.FFmpegError as error:
+        raise _explained(path, error, "cannot be opened as a video") from error
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+            raise BadVideo(path, "holds no video stream")
+        if not stream.codec_context:
+            raise BadVideo(path, "its codec is unknown")
+        stream.thread_type, stream.thread_count = "NONE", 1  # the workers are processes already
+        yield container, stream
+
+
+def _explained(path: Path | str, error: av.FFmpegError, what: str) -> Exception:
+    """BadVideo for what is the file's fault; running out of memory is not."""
+    return error if isinstance(error, MemoryError) else BadVideo(path, f"{what} ({error.strerror})")
+
+
+@contextmanager
+def _counted_errors() -> Iterator[Callable[[], int]]:
+    """A function that says how many errors FFmpeg has logged since; at this level PyAV counts and prints nothing."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.PANIC)
+    before = av.logging.get_last_error()[0]
+    try:
+        yield lambda: av.logging.get_last_error()[0] - before
+    finally:
+        av.logging.set_level(level)
+
+
+def _pixels(path: Path | str, scan: _Scan, size: Callable[[VideoFrame, Fraction], tuple[int, int]]) -> np.ndarray:
+    """The wanted frames, scaled by one scaler and turned upright: uint8 (T, H, W, 3)."""
+    scaler = VideoReformatter()
+    first = scan.picked[scan.wanted[0]]
+    width, height = size(first, scan.aspect)
+    upright: dict[int, np.ndarray] = {}
+    for index, frame in scan.picked.items():
+        own = size(frame, scan.aspect)
+        if max(abs(own[0] - width), abs(own[1] - height)) > NO_SIZE_CHANGE:
+            change = f"from {first.width}x{first.height} to {frame.width}x{frame.height}"
+            raise BadVideo(path, f"the picture changes its shape midway, {change}")
+        try:
+            scaled = scaler.reformat(frame, width, height, "rgb24", interpolation=RESIZE, threads=1)
+        except av.FFmpegError as error:
+            raise _explained(path, error, f"frame {index} of format {frame.format.name} cannot be scaled") from error
+        upright[index] = _turned(scaled.to_ndarray(), frame)
+    if len({frame.shape for frame in upright.values()}) > 1:
+        raise BadVideo(path, "the picture is turned midway")
+    return np.stack([upright[index] for index in scan.wanted])
+
+
+def _scaled_size(frame: VideoFrame, aspect: Fraction, short_side: int) -> tuple[int, int]:
+    """Width and height with square pixels and the short side as asked; the long side is rounded."""
+    width, height = frame.width * aspect, Fraction(frame.height)
+    scale = short_side / min(width, height)
+    return math.floor(width * scale + Fraction(1, 2)), math.floor(height * scale + Fraction(1, 2))
+
+
+def _turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
+    """`pixels` (H, W, 3) as the frame's display matrix asks, to the nearest quarter turn, mirrored or not."""
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return pixels
+    # The matrix maps (x, y) to (a x + c y, b x + d y), y downwards.
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        pixels, a, d = pixels.transpose(1, 0, 2), c, b
+    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

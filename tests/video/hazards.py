@@ -1,0 +1,33 @@
+"""Tasks for worker processes to run into; a module of its own, since workers import their task by name."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def misbehave(kind: str, value: int) -> int:
+    """`value` squared, unless `kind` names a misfortune."""
+    if kind == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif kind == "hang":
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        time.sleep(600)
+    elif kind == "eat":
+        [np.empty(1 << 24) for _ in range(value)]  # 134 MB each, which need not be touched to count
+    elif kind == "leave":
+        os._exit(7)
+    elif kind == "raise":
+        raise KeyError(value)
+    elif kind == "print":
+        os.write(1, b'{"result": "a library talks on stdout"}\n')
+    return value**2
+
+
+def note_pid(folder: str, seconds: float) -> int:
+    """Leave the worker's process id in `folder` and take `seconds`."""
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(seconds)
+    return os.getpid()

@@ -1,0 +1,81 @@
+"""Streams of many kinds: the right frames, or a plain refusal."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from tavlad.video.reader import BadVideo, read_clip, read_frames
+from tavlad.video.sampling import indices
+from tests.video.painted import SIZE, film, numbers, picture
+
+STREAMS: dict[str, dict[str, Any]] = {
+    "alpha.mov": {"codec": "png", "pixels": "rgba"},
+    "alpha.webm": {"codec": "libvpx-vp9", "pixels": "yuva420p"},
+    "ten_bit.mkv": {"codec": "libx264", "pixels": "yuv420p10le"},
+    "grey.mkv": {"codec": "ffv1", "pixels": "gray"},
+    "grey_16_bit.mkv": {"codec": "ffv1", "pixels": "gray16le"},
+    "palette.gif": {"codec": "gif", "pixels": "rgb8"},
+    "full_range.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
+    "interlaced.mpg": {"codec": "mpeg2video", "pixels": "yuv420p", "options": {"flags": "+ildct+ilme"}},
+    "interlaced.mkv": {"codec": "libx264", "pixels": "yuv420p", "options": {"x264-params": "interlaced=1"}},
+    "transport.ts": {"codec": "mpeg2video", "pixels": "yuv420p"},
+    "b_frames.avi": {"codec": "mpeg4", "pixels": "yuv420p", "options": {"bf": "2", "g": "12"}},
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_of_many_kinds(tmp_path, name):
+    path = film(tmp_path / name, [picture(number) for number in range(30)], **STREAMS[name])
+    clip = read_clip(path, 7, 41)
+    assert numbers(clip.frames) == indices(30, 7).tolist()
+    assert clip.frames.shape == (7, 41, 62, 3)
+    assert clip.interlaced == name.startswith("interlaced")
+    assert clip.frames.min() < 16 and clip.frames.max() > 239  # a limited range was stretched
+
+
+def test_frames_at_varying_times(tmp_path):
+    times = [0, 40, 45, 300, 305, 900, 1000, 1001, 1002, 5000]
+    options = {"codec": "libx264", "pixels": "yuv420p"}
+    clip = read_clip(film(tmp_path / "film.mkv", [picture(n) for n in range(10)], times=times, **options), 4, 32)
+    assert numbers(clip.frames) == [1, 3, 6, 8]
+    assert clip.pts == pytest.approx([0.04, 0.3, 1.0, 1.002])
+
+
+@pytest.mark.parametrize(("aspect", "width"), [("16/11", 70), ("1/1", 48), ("200/1", 48)])
+def test_pixels_that_are_not_square_become_square(tmp_path, aspect, width):
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(aspect)
+        for number in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), "rgb24")))
+        container.mux(stream.encode())
+    assert read_clip(path, 4, 32).frames.shape == (4, 32, width, 3)
+    assert read_frames(path, 4).shape == (4, *SIZE, 3)
+
+
+def joined(path: Path, *sizes: tuple[int, int]) -> Path:
+    """A raw MJPEG film that changes its size midway."""
+    parts = []
+    for part, size in enumerate(sizes):
+        pictures = [picture(part * 5 + number, size) for number in range(5)]
+        options = {"codec": "mjpeg", "pixels": "yuvj420p"}
+        parts.append(film(path.with_name(f"part{part}.mjpeg"), pictures, **options).read_bytes())
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def test_resolution_may_change_midway(tmp_path):
+    path = joined(tmp_path / "film.mjpeg", (48, 72), (96, 144))
+    assert numbers(read_clip(path, 10, 32).frames) == list(range(10))
+    with pytest.raises(BadVideo, match="changes its shape midway, from 72x48 to 144x96"):
+        read_frames(path, 10)
+
+
+def test_shape_may_not(tmp_path):
+    with pytest.raises(BadVideo, match="changes its shape midway, from 72x48 to 48x72"):
+        read_clip(joined(tmp_path / "film.mjpeg", (48, 72), (72, 48)), 10, 32)
