@@ -19,7 +19,6 @@ from tavlad.learning.parts import select
 from tavlad.learning.resuming import EpochState
 from tavlad.params import Section
 from tavlad.store import Store, code, digest, publish, versions
-from tavlad.video.frames import read_facts as frame_facts
 from tavlad.video.frames import read_recipe
 
 Part = Literal["layer4", "downsample", "batchnorm", "fc", "vlad", "gru", "classifier"]
@@ -100,11 +99,9 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
                 model, parts, frames, training, validation, params.schedule(), params.batch, params.crop,
                 params.augment, params.seed, device, params.precision, params.workers, state, stage,
             )  # fmt: skip
-            seen = frame_facts(frames / f"{training.ids[0]}.h5")
-            path = {name: seen[name] for name in ("frames", "short_side", "jpeg_quality")}
-            finish(
-                store, "stage2", model, Facts(before.classes, params.precision, key, crop=params.crop, **path), curve
-            )
+            path = stage2.frame_path(frames, training)
+            facts = Facts(before.classes, params.precision, key, crop=params.crop, **path)
+            finish(store, "stage2", model, facts, curve)
             state.discard()
         publish(store.get("stage2", key), output)
     console.done(f"{stage}: {describe(output)}")

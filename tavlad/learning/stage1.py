@@ -53,8 +53,9 @@ def _random_view(features: Path, seed: int, clip: str, epoch: int) -> Tensor:
 def _logits(
     model: TAVLAD, device: torch.device, precision: str, ids: Sequence[str], maps: Sequence[Tensor], epoch: int
 ) -> Tensor:
+    inputs = torch.stack(list(maps)).to(device, non_blocking=True).float()
     with devices.autocast(device, precision):
-        return model.forward_maps(torch.stack(list(maps)).to(device, non_blocking=True))
+        return model.forward_maps(inputs)
 
 
 def _scores(model: TAVLAD, features: Path, precision: str, device: torch.device, clip: str) -> np.ndarray:

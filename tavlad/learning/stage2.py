@@ -18,7 +18,7 @@ from tavlad.learning.parts import Named
 from tavlad.learning.resuming import EpochState, Row
 from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
-from tavlad.video.frames import read_frames_file
+from tavlad.video.frames import read_facts, read_frames_file
 
 
 def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
@@ -26,6 +26,13 @@ def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
     backbone = Backbone(pre_relu=model.settings["features"] == "pre_relu")
     backbone.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("fc.")})
     model.attach(backbone)
+
+
+def frame_path(frames: Path, training: Examples) -> dict[str, int]:
+    """How the frames that the model was trained on were made, as a checkpoint records it for new clips."""
+    file = frames / f"{training.ids[0]}.h5"
+    count, height, width, _ = read_frames_file(file).shape
+    return {"frames": count, "short_side": min(height, width), "jpeg_quality": read_facts(file)["jpeg_quality"]}
 
 
 def train(

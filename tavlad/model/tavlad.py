@@ -78,7 +78,7 @@ class TAVLAD(nn.Module):
 
     def forward_maps(self, maps: Tensor) -> Tensor:
         """Cached layer-4 maps (B, T, C, H, W), any float type -> logits (B, Y), as `forward` from the same frames."""
-        flat = maps.flatten(0, 1)
+        flat = exact(maps).flatten(0, 1)
         return self._classify(flat, flat, *maps.shape[:2])
 
     def attention_of(self, maps: Tensor) -> Tensor | None:

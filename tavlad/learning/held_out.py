@@ -1,0 +1,96 @@
+"""The held-out clips of a split, scored one by one with each stage's final model. Only `evaluate` imports this."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tavlad import console
+from tavlad.features import cache
+from tavlad.learning.checkpoints import load_checkpoint
+from tavlad.learning.examples import Examples
+from tavlad.learning.inference import class_scores, scores_of_maps
+from tavlad.learning.scores import Predictions
+from tavlad.store import Store, digest, file_digest
+from tavlad.video import frames
+
+Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps
+Score = Callable[[np.ndarray], np.ndarray]  # frames or maps -> logits (Y)
+
+RECIPE = {"stage1": cache.read_recipe, "stage2": frames.read_recipe}
+READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": frames.read_frames_file}
+
+
+def require_files(examples: Examples, folders: Sequence[Path]) -> None:
+    """Raise `Failures` naming every held-out clip without a file in one of `folders`, or that none is held out."""
+    files = [(clip, folder / f"{clip}.h5") for folder in folders for clip in examples.ids]
+    rows = [(clip, f"{file} is missing") for clip, file in files if not file.exists()]
+    if not examples.ids:
+        rows = [("test", "the split holds out no clip")]
+    if rows:
+        raise console.Failures("held-out clips cannot be scored", rows, "`dvc repro` runs the stages that make them.")
+
+
+def entry(
+    store: Store, stage: str, checkpoint: Path, folder: Path, examples: Examples, classes: tuple[str, ...],
+    device: torch.device, workers: int, label: str, common: Mapping[str, Any],
+) -> Path:  # fmt: skip
+    """The store's predictions of "stage1" (`folder` holds maps) or "stage2" (`folder` holds frames), made if need be.
+
+    `common` is the caller's part of the recipe: versions and code.
+    """
+    recipe = {
+        "examples": [examples.labelled(), classes],
+        "inputs": {clip: RECIPE[stage](folder / f"{clip}.h5") for clip in examples.ids},
+        "model": file_digest(checkpoint / "model.safetensors"),
+        **common,
+    }
+    key = digest([stage, recipe])
+    if store.find("evaluate", key) is None:
+        score = scorer(stage, checkpoint, classes, device)
+        made = predict(
+            examples, classes, lambda clip: READ[stage](folder / f"{clip}.h5"), score, workers, f"{label} {stage}"
+        )
+        with store.create("evaluate", key) as aside:
+            made.save(aside)
+    return store.get("evaluate", key)
+
+
+def scorer(stage: str, checkpoint: Path, classes: tuple[str, ...], device: torch.device) -> Score:
+    """From one clip's maps ("stage1") or frames ("stage2") to its logits (Y), by the model in `checkpoint`."""
+    model, facts = load_checkpoint(checkpoint)
+    if facts.classes != classes:
+        raise ValueError(f"{checkpoint} was trained on other classes than the index names, or in another order")
+    model.to(device)
+    if stage == "stage1":
+        return partial(scores_of_maps, model, precision=facts.precision, device=device)
+    if facts.crop is None:
+        raise ValueError(f"{checkpoint} has seen no frame: it is no checkpoint of stage 2")
+    return partial(class_scores, model, crop=facts.crop, precision=facts.precision, device=device)
+
+
+def predict(
+    examples: Examples, classes: tuple[str, ...], read: Callable[[str], np.ndarray], score: Score, workers: int,
+    label: str,
+) -> Predictions:  # fmt: skip
+    """The predictions of `examples`, in their order; `workers` threads read ahead, behind a bar called `label`."""
+    inputs = console.track(_ahead(read, examples.ids, workers), label, len(examples.ids), "clips")
+    logits = np.stack([score(values) for values in inputs])
+    return Predictions(examples.ids, np.asarray(examples.labels, np.int64), logits, classes)
+
+
+def _ahead(read: Callable[[str], np.ndarray], ids: Sequence[str], workers: int) -> Iterator[np.ndarray]:
+    """What `read` gives for each id, in order; no more than `workers` + 1 of them wait in memory."""
+    with ThreadPoolExecutor(workers + 1) as pool:
+        waiting: deque[Future[np.ndarray]] = deque()
+        for name in ids:
+            waiting.append(pool.submit(read, name))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,175 @@
+"""The evaluation command on a tiny model, with files for the held-out clips and for no other."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from pipeline.evaluate import main
+from tavlad.clips.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
+from tavlad.features.cache import read_maps, write_maps
+from tavlad.features.views import centre_view
+from tavlad.learning import held_out
+from tavlad.learning.checkpoints import Facts, save_checkpoint
+from tavlad.learning.scores import Predictions
+from tavlad.model.resnet import Backbone
+from tavlad.model.tavlad import TAVLAD
+from tavlad.video.decoded import DecodedClip
+from tavlad.video.frames import read_frames_file, write_frames
+
+CLASSES = ["dance", "jump", "run"]
+TEST = ("dance/b #1", "jump/b", "run/b", "run/c")
+SETTINGS = {
+    "hidden": 6, "alpha": 10.0, "attention": "joint", "attention_scale": "N", "attention_pool": "sum",
+    "temporal": "gru", "assignment": "soft", "pooling": "vlad", "features": "relu", "dropout": 0.5,
+}  # fmt: skip
+
+
+def make_model(backbone: bool, seed: int) -> TAVLAD:
+    torch.manual_seed(seed)
+    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), 3, **SETTINGS)
+    if backbone:
+        model.attach(Backbone(pre_relu=False))
+    return model.eval()
+
+
+def make_frames(clip: str, seed: int) -> None:
+    frames = np.random.default_rng(seed).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
+    facts = dict.fromkeys(("header_count", "decoded_count", "rotation", "width", "height", "corrupt", "concealed"), 2)
+    decoded = DecodedClip(
+        frames=frames, indices=[0, 1], pts=[0.0, 0.04], fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts
+    )
+    path = Path(f"frames/{clip}.h5")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    write_frames(path, clip, decoded, 95, f"frames of {clip}, {seed}")
+
+
+def make_maps(clip: str, seed: int) -> None:
+    maps = np.random.default_rng(seed).random((2, 2, 512, 2, 2)).astype(np.float16)
+    path = Path(f"features/{clip}.h5")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_maps(path, clip, maps, f"maps of {clip}, {seed}", [None, None], {})
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store"))
+    Path("params.yaml").write_text("device: cpu\nworkers: 1\nevaluate:\n  top: 2\n")
+    index = Path("index")
+    index.mkdir()
+    ids = ["dance/a", "jump/a", "run/a", *TEST]
+    write_clips(index / "clips.csv", [Clip(one, f"{one}.avi", one.split("/")[0], one, "0", "present") for one in ids])
+    write_split(index / "split1.csv", Split(("dance/a", "jump/a", "run/a"), (), TEST))
+    write_classes(index / "classes.txt", CLASSES)
+    write_excluded(index / "excluded.csv", {})
+    for number, clip in enumerate(TEST):
+        make_frames(clip, number)
+        make_maps(clip, number)
+    for stage, sizes in (("stage1", {}), ("stage2", {"frames": 2, "short_side": 40, "crop": 32, "jpeg_quality": 95})):
+        Path(stage).mkdir()
+        facts = Facts(tuple(CLASSES), "float32", "recipe", **sizes)
+        save_checkpoint(Path(stage, "model.safetensors"), make_model(stage == "stage2", seed=int(stage[-1])), facts)
+    return tmp_path
+
+
+def run() -> Result:
+    return CliRunner().invoke(main, ["split1", "index", "features", "frames", "stage1", "stage2", "out"])
+
+
+def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path) -> None:
+    outcome = run()
+    assert outcome.exit_code == 0, outcome.output
+    first, final = Predictions.load(Path("out/predictions_stage1.h5")), Predictions.load(Path("out/predictions.h5"))
+    assert sorted(final.ids) == sorted(TEST) and final.ids == first.ids and final.classes == tuple(CLASSES)
+    maps_model, frames_model = make_model(False, 1), make_model(True, 2)
+    for row, clip in enumerate(final.ids):
+        assert CLASSES[final.labels[row]] == clip.split("/")[0]
+        maps = torch.from_numpy(read_maps(Path(f"features/{clip}.h5"), 0)).float()
+        frames = centre_view(torch.from_numpy(read_frames_file(Path(f"frames/{clip}.h5"))), 32)
+        with torch.no_grad():
+            assert torch.equal(maps_model.forward_maps(maps[None])[0], torch.from_numpy(first.logits[row]))
+            assert torch.equal(frames_model(frames[None])[0], torch.from_numpy(final.logits[row]))
+
+
+def test_metrics_and_figures_are_written(project: Path) -> None:
+    outcome = run()
+    metrics = json.loads(Path("out/metrics.json").read_text())
+    assert list(metrics) == ["stage1", "stage2", "clips", "excluded"]
+    assert metrics["stage2"]["clips"] == metrics["clips"]["test"] == 4 and metrics["clips"]["train"] == 3
+    assert metrics["stage2"]["top1"] == Predictions.load(Path("out/predictions.h5")).top1
+    assert list(metrics["stage1"]) == ["top1", "top2", "mean_class_accuracy", "clips"]
+    with open("out/confused.csv", newline="") as file:
+        assert sum(int(row["clips"]) for row in csv.DictReader(file)) == 4 - 4 * metrics["stage2"]["top1"]
+    assert Path("out/confusion.png").read_bytes().startswith(b"\x89PNG")
+    assert outcome.output.splitlines()[-1].startswith("evaluate@split1: 4 held-out clips, top-1 ")
+
+
+def test_a_split_that_lost_clips_says_so(project: Path) -> None:
+    write_excluded(Path("index/excluded.csv"), {"run/x": ("test", "train", ""), "run/y": ("train", "", "test")})
+    assert run().output.splitlines()[-1].endswith("; clips left out by dataset.exclude: 1 train, 1 test")
+    assert json.loads(Path("out/metrics.json").read_text())["excluded"] == {"train": 1, "validation": 0, "test": 1}
+
+
+def test_nothing_is_computed_twice_and_the_bytes_stay(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = []
+    predict = held_out.predict
+    monkeypatch.setattr(held_out, "predict", lambda *args: (computed.append(args[-1]), predict(*args))[1])
+
+    def digests() -> list[str]:
+        assert run().exit_code == 0
+        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(Path("out").iterdir())]
+
+    assert digests() == digests() and computed == ["evaluate@split1 stage1", "evaluate@split1 stage2"]
+    Path("params.yaml").write_text("device: auto\nworkers: 0\nevaluate:\n  top: 3\n")
+    digests()
+    assert len(computed) == 2
+    make_frames("run/c", 99)
+    digests()
+    assert computed[2:] == ["evaluate@split1 stage2"]
+    Path("stage1/model.safetensors").unlink()
+    save_checkpoint(Path("stage1/model.safetensors"), make_model(False, 7), Facts(tuple(CLASSES), "float32", "recipe"))
+    digests()
+    assert computed[3:] == ["evaluate@split1 stage1"]
+
+
+def test_a_new_run_gives_the_same_bytes_with_any_number_of_workers(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    for workers in (0, 3):
+        monkeypatch.setenv("TAVLAD_STORE", str(project / f"store{workers}"))
+        Path("params.yaml").write_text(f"device: cpu\nworkers: {workers}\nevaluate:\n  top: 2\n")
+        assert run().exit_code == 0
+        seen.add(tuple(file.read_bytes() for file in sorted(Path("out").iterdir())))
+    assert len(seen) == 1
+
+
+def test_all_missing_files_are_named(project: Path) -> None:
+    Path("frames/run/b.h5").unlink()
+    Path("features/jump/b.h5").unlink()
+    outcome = run()
+    assert outcome.exit_code == 1
+    assert "frames/run/b.h5 is missing" in outcome.output and "features/jump/b.h5 is missing" in outcome.output
+    assert not Path("out").exists()
+
+
+def test_a_split_without_held_out_clips_is_an_error(project: Path) -> None:
+    write_split(Path("index/split1.csv"), Split(("dance/a",), (), ()))
+    outcome = run()
+    assert outcome.exit_code == 1 and "holds out no clip" in outcome.output
+
+
+def test_checkpoints_that_do_not_fit_are_refused(project: Path) -> None:
+    write_classes(Path("index/classes.txt"), ["dance", "run", "jump"])
+    assert "stage1 was trained on other classes" in str(run().exception)
+    write_classes(Path("index/classes.txt"), CLASSES)
+    file = Path("stage2/model.safetensors")
+    file.write_bytes(Path("stage1/model.safetensors").read_bytes())
+    assert "stage2 has seen no frame" in str(run().exception)

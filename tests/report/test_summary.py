@@ -1,0 +1,149 @@
+"""Means, tables and doubts over fabricated splits whose numbers are known."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tavlad.learning.scores import Predictions
+from tavlad.report.cautions import cautions
+from tavlad.report.curves import draw_curves
+from tavlad.report.metrics import stage_metrics
+from tavlad.report.results import Result, read_curve, read_results
+from tavlad.report.summary import headline, headline_line, table, write_classes
+
+CLASSES = ("a", "b", "c", "d")
+
+
+def predictions(right: int, clips: int = 40) -> Predictions:
+    """Labels 0, 1, 2, 3, 0, ...; the first `right` clips are predicted right, the others as the next class."""
+    labels = np.arange(clips) % 4
+    predicted = np.where(np.arange(clips) < right, labels, (labels + 1) % 4)
+    ids = tuple(f"clip {i}" for i in range(clips))
+    return Predictions(ids, labels, np.eye(4, dtype=np.float32)[predicted], CLASSES)
+
+
+def result(split: str, first: Predictions, final: Predictions, trained: float = 0.95, excluded: int = 0) -> Result:
+    curve = {"epoch": np.array([1.0, 2.0]), "loss": np.array([1.0, 0.5]), "accuracy": np.array([0.3, trained])}
+    metrics = {
+        "stage1": stage_metrics(first, 3),
+        "stage2": stage_metrics(final, 3),
+        "excluded": {"train": excluded, "validation": 0, "test": 0},
+    }
+    return Result(split, {"stage1": first, "stage2": final}, {"stage1": curve, "stage2": curve}, metrics)
+
+
+@pytest.fixture
+def results() -> list[Result]:
+    return [result(f"split{k}", predictions(30), predictions(30 + 2 * k)) for k in (1, 2, 3)]
+
+
+def test_the_headline_is_the_mean_and_then_the_splits(results: list[Result]) -> None:
+    numbers = headline(results)
+    assert list(numbers) == ["mean", "split1", "split2", "split3"]
+    assert numbers == {"mean": 0.85, "split1": 0.8, "split2": 0.85, "split3": 0.9}
+    assert headline_line(numbers) == "mean top-1 0.850 of 0.800, 0.850, 0.900"
+    uneven = headline([result("split1", predictions(3), predictions(r, 7)) for r in (1,)])
+    assert uneven == {"mean": 0.14286, "split1": 0.14286}
+
+
+def test_excluded_appears_only_where_clips_were_left_out(results: list[Result]) -> None:
+    results[1] = result("split2", predictions(30), predictions(34), excluded=3)
+    assert headline(results)["excluded"] == 3
+    assert list(headline(results))[-1] == "excluded"
+    assert headline_line(headline(results)).endswith("0.900")
+
+
+def test_class_accuracies_are_blank_where_a_split_has_no_clips(tmp_path: Path) -> None:
+    full = predictions(38)  # the last two, of classes c and d, are wrong
+    lacking = Predictions(("p", "q"), np.array([0, 1]), np.eye(4, dtype=np.float32)[[0, 2]], CLASSES)
+    write_classes([result("split1", full, full), result("split2", lacking, lacking)], tmp_path / "classes.csv")
+    with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["class", "clips", "split1", "split2", "mean"],
+        ["a", "11", "1.0", "1.0", "1.0"],
+        ["b", "11", "1.0", "0.0", "0.5"],
+        ["c", "10", "0.9", "", "0.9"],
+        ["d", "10", "0.9", "", "0.9"],
+    ]
+
+
+def test_a_class_without_any_held_out_clip_has_no_mean(tmp_path: Path) -> None:
+    only = Predictions(("p",), np.array([0]), np.eye(1, 4, dtype=np.float32), CLASSES)
+    write_classes([result("split1", only, only)], tmp_path / "classes.csv")
+    assert (tmp_path / "classes.csv").read_text().splitlines()[2] == "b,0,,"
+
+
+def test_the_table_shows_every_score(results: list[Result]) -> None:
+    results[0] = result("split1", predictions(30), predictions(32), excluded=2)
+    console = Console(width=100, file=io.StringIO())
+    console.print(table(results))
+    text = console.file.getvalue()
+    for part in ("top3", "mean class", "split3", "0.800", "0.850", "0.900", "split1: clips left out", "2 train"):
+        assert part in text
+
+
+def test_sound_results_raise_no_doubt(results: list[Result]) -> None:
+    assert cautions(results) == []
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "words"),
+    [
+        (result("s", predictions(38), predictions(38), trained=0.4), "s: stage 1 ends at a training accuracy of 0.40"),
+        (result("s", predictions(12), predictions(38)), "no better than chance (0.300 against 0.250"),
+        (result("s", predictions(38), predictions(28)), "stage 2 is worse than stage 1 (0.700 against 0.950)"),
+        (result("s", predictions(38), predictions(38), excluded=1), "s: clips left out by dataset.exclude: 1 train"),
+    ],
+)
+def test_every_doubt_is_named_alone(doubtful: Result, words: str) -> None:
+    assert [words in line for line in cautions([doubtful])] == [True]
+
+
+def test_a_small_loss_in_stage_2_is_no_doubt() -> None:
+    assert cautions([result("s", predictions(38), predictions(36))]) == []
+
+
+def test_classes_that_are_never_predicted_are_named() -> None:
+    labels = np.arange(40) % 4
+    never = Predictions(predictions(40).ids, labels, np.eye(4, dtype=np.float32)[labels // 2 * 2], CLASSES)
+    (line,) = cautions([result("s", never, never)])
+    assert line == "s: 2 of 4 classes are never predicted: b, d"
+
+
+def test_curves_have_the_same_bytes_again(results: list[Result], tmp_path: Path) -> None:
+    results[0].curves["stage1"]["validation"] = np.array([0.2, 0.6])
+    for name in ("one.png", "two.png"):
+        draw_curves(results, tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_a_curve_is_read_by_its_columns(tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text("epoch,loss,accuracy,lr\n1,2.5,0.125,0.01\n2,1e-05,1.0,0.005\n")
+    curve = read_curve(tmp_path / "curve.csv")
+    assert {name: values.tolist() for name, values in curve.items()} == {
+        "epoch": [1, 2], "loss": [2.5, 1e-5], "accuracy": [0.125, 1], "lr": [0.01, 0.005],
+    }  # fmt: skip
+    (tmp_path / "curve.csv").write_text("epoch,loss,accuracy,lr\n")
+    with pytest.raises(ValueError, match="no epoch"):
+        read_curve(tmp_path / "curve.csv")
+
+
+def test_splits_of_different_classes_are_not_summed_up(tmp_path: Path) -> None:
+    other = Predictions(("p",), np.array([0]), np.eye(1, 4, dtype=np.float32), CLASSES[::-1])
+    for split, made in (("split1", predictions(30)), ("split2", other)):
+        for name in ("evaluate", "stage1", "stage2"):
+            (tmp_path / name / split).mkdir(parents=True)
+        made.save(tmp_path / "evaluate" / split / "predictions.h5")
+        made.save(tmp_path / "evaluate" / split / "predictions_stage1.h5")
+        (tmp_path / "evaluate" / split / "metrics.json").write_text("{}")
+        for name in ("stage1", "stage2"):
+            (tmp_path / name / split / "curve.csv").write_text("epoch,loss,accuracy,lr\n1,2,0.5,0.1\n")
+    folders = (tmp_path / "evaluate", tmp_path / "stage1", tmp_path / "stage2")
+    assert [one.split for one in read_results(*folders, ("split1",))] == ["split1"]
+    with pytest.raises(ValueError, match="different classes"):
+        read_results(*folders, ("split1", "split2"))
