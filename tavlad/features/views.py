@@ -1,0 +1,71 @@
+"""From a clip's stored frames to what the network sees: the centre crop, or one augmented draw (PAPER, procedure)."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+SCALES = (1.0, 0.875, 0.75, 0.65625)  # side of the square crop over the short side of the frame
+CORNERS = ("centre", "top left", "top right", "bottom left", "bottom right")
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in [0, 1]
+STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One augmentation, the same for all frames of a clip."""
+
+    scale: float
+    corner: str
+    flip: bool
+
+
+def rng_for(seed: int, clip_id: str, turn: int) -> np.random.Generator:
+    """A generator that depends on these three alone (`turn`: a view or an epoch), never on order or on other clips."""
+    name = hashlib.sha256(f"{seed}\n{turn}\n{clip_id}".encode(errors="surrogateescape")).digest()
+    return np.random.default_rng(int.from_bytes(name, "big"))
+
+
+def draw(rng: np.random.Generator) -> Draw:
+    """A draw, uniform over scales, corners and flips."""
+    scale, corner, flip = rng.integers(len(SCALES)), rng.integers(len(CORNERS)), rng.integers(2)
+    return Draw(SCALES[scale], CORNERS[corner], bool(flip))
+
+
+def draws_of(seed: int, clip_id: str, count: int) -> list[Draw | None]:
+    """What each cached view of a clip is: None for view 0, the centre crop, then draws from seed, id and view."""
+    return [None, *(draw(rng_for(seed, clip_id, view)) for view in range(1, count))]
+
+
+def centre_view(frames: Tensor, crop: int) -> Tensor:
+    """Centre of frames uint8 (T,H,W,3), not rescaled -> float32 (T,3,crop,crop), normalised; too small: ValueError."""
+    return _normalise(_square(frames, crop, "centre").float())
+
+
+def augmented_view(frames: Tensor, draw: Draw, crop: int) -> Tensor:
+    """What `draw` cuts from frames uint8 (T,H,W,3), resized, flipped -> float32 (T,3,crop,crop), normalised."""
+    side = round(draw.scale * min(frames.shape[1:3]))
+    square = _square(frames, side, draw.corner).float()
+    if side != crop:
+        square = F.interpolate(square, (crop, crop), mode="bilinear", align_corners=False, antialias=True)
+    return _normalise(square.flip(-1) if draw.flip else square)
+
+
+def _square(frames: Tensor, side: int, corner: str) -> Tensor:
+    """The (T,3,side,side) part of frames (T,H,W,3) at `corner`."""
+    height, width = frames.shape[1:3]
+    if side > min(height, width):
+        raise ValueError(f"a crop of {side} pixels does not fit into frames of {width}x{height}")
+    top, left = (height - side) // 2, (width - side) // 2
+    if corner != "centre":
+        vertical, horizontal = corner.split()
+        top, left = (height - side) * (vertical == "bottom"), (width - side) * (horizontal == "right")
+    return frames[:, top : top + side, left : left + side].permute(0, 3, 1, 2)
+
+
+def _normalise(images: Tensor) -> Tensor:
+    """Levels 0..255 (T,3,H,W) to ImageNet's mean and deviation."""
+    mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return (images / 255 - mean) / std

@@ -1,0 +1,59 @@
+"""The backbone file: strict, reproducible, with a digest that notices one bit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tavlad.console import Failures
+from tavlad.features.backbone import backbone_digest, load_backbone, state_digest, write_backbone
+
+
+def test_round_trip(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    write_backbone(tmp_path / "b", state, "random")
+    loaded = load_backbone(tmp_path / "b")
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+    assert sum(tensor.numel() for name, tensor in state.items() if "running" not in name) == 21_797_672  # PAPER, sizes
+    assert backbone_digest(tmp_path / "b") == state_digest(state)
+
+
+def test_the_same_weights_give_the_same_bytes(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    for name in ("one", "two"):
+        write_backbone(tmp_path / name, dict(sorted(state.items(), reverse=name == "two")), "random")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_digest_notices_one_bit_and_a_swap_of_names(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    write_backbone(tmp_path / "b", state, "random")
+    before = backbone_digest(tmp_path / "b")
+    data = bytearray((tmp_path / "b").read_bytes())
+    data[-1000] ^= 1
+    (tmp_path / "b").write_bytes(data)
+    assert backbone_digest(tmp_path / "b") != before
+    swapped = {**state, "bn1.weight": state["bn1.bias"], "bn1.bias": state["bn1.weight"]}
+    assert state_digest(swapped) != state_digest(state)
+    assert state_digest({"a": torch.zeros(2, 3)}) != state_digest({"a": torch.zeros(3, 2)})
+
+
+def test_everything_that_is_amiss_is_named(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    wrong = {name: tensor for name, tensor in state.items() if name != "fc.bias"}
+    wrong |= {"extra": torch.zeros(1), "conv1.weight": torch.zeros(64, 1, 7, 7), "bn1.bias": state["bn1.bias"].half()}
+    wrong["bn1.weight"] = state["bn1.weight"].clone()
+    wrong["bn1.weight"][5] = torch.nan
+    save_file(wrong, tmp_path / "b")
+    with pytest.raises(Failures) as caught:
+        load_backbone(tmp_path / "b")
+    rows = dict(caught.value.rows)
+    assert rows.keys() == {"fc.bias", "extra", "conv1.weight", "bn1.bias", "bn1.weight"}
+    assert "(64, 1, 7, 7), expected (64, 3, 7, 7)" in rows["conv1.weight"] and rows["bn1.weight"] == "not finite"
+
+
+@pytest.mark.parametrize("content", [b"", b"not a safetensors file at all", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "b").write_bytes(content)
+    with pytest.raises(Failures, match=str(tmp_path / "b")):
+        load_backbone(tmp_path / "b")

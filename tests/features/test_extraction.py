@@ -1,0 +1,78 @@
+"""The flow of `extract`: order, overlap without a clock, bounded waiting, failures that stop no other clip."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tavlad.features.extraction import BEHIND, Made, overlap
+
+
+def test_results_come_in_order_whoever_is_first() -> None:
+    gate = threading.Event()
+
+    def read(item: int) -> int:
+        if item == 0:
+            assert gate.wait(20)
+        if item == 1:
+            gate.set()  # the second is read while the first still is
+        return item
+
+    results = overlap(range(9), read, lambda item, value: 10 * value, lambda item, value: value + 1, 2)
+    assert [(item, future.result()) for item, future in results] == [(item, 10 * item + 1) for item in range(9)]
+
+
+def test_writing_overlaps_computing_and_computing_stays_in_the_caller() -> None:
+    computed, threads = threading.Event(), set()
+
+    def compute(item: int, value: int) -> int:
+        threads.add(threading.current_thread())
+        if item == 1:
+            computed.set()
+        return value
+
+    def write(item: int, value: int) -> int:
+        assert item or computed.wait(20)  # the first is still being written when the second is computed
+        return value
+
+    assert [item for item, _ in overlap(range(5), lambda item: item, compute, write, 1)] == list(range(5))
+    assert threads == {threading.current_thread()}
+
+
+def test_few_items_wait() -> None:
+    readers, taken, done = 2, [], []
+
+    def source() -> Iterator[int]:
+        for item in range(50):
+            taken.append(item)
+            yield item
+
+    for item, _ in overlap(source(), lambda item: item, lambda item, value: value, lambda item, value: value, readers):
+        done.append(item)
+        assert len(taken) - len(done) <= readers + 1 + BEHIND + 1
+    assert len(done) == 50
+
+
+@pytest.mark.parametrize("step", ["read", "compute", "write"])
+def test_a_failure_is_that_items_own(step: str) -> None:
+    def fail_at(name: str, item: int) -> int:
+        if name == step and item == 2:
+            raise ValueError(f"{name} {item}")
+        return item
+
+    results = overlap(
+        range(5), lambda item: fail_at("read", item), lambda item, _: fail_at("compute", item),
+        lambda item, _: fail_at("write", item), 2,
+    )  # fmt: skip
+    errors = {item: str(future.exception()) for item, future in results if future.exception()}
+    assert errors == {2: f"{step} 2"}
+
+
+def test_a_mistake_in_the_program_is_not_taken_for_a_bad_clip() -> None:
+    with pytest.raises(TypeError):
+        list(overlap(range(3), lambda item: item, lambda item, value: len(value), lambda item, value: value, 1))
+
+
+def test_the_closing_line(tmp_path: pytest.TempPathFactory) -> None:
+    assert Made(4, 0, 2, 0, 1.0).line(tmp_path) == "extract: 4 clips (0 new), 2 views, 0.0 kB per clip"
+    assert Made(4, 1, 2, 50, 2.0).line(tmp_path).endswith("kB per clip, 25.0 frames/s")

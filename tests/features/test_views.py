@@ -1,0 +1,100 @@
+"""Augmented views: pixels against slices, draws against their distribution."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tavlad.features import views
+from tavlad.features.views import CORNERS, MEAN, SCALES, STD, Draw, augmented_view, centre_view, draw, draws_of, rng_for
+
+CHI_SQUARE_39 = 72.1  # 99.9 % point of chi-square with 39 degrees of freedom
+
+
+def clip(T: int = 3, H: int = 32, W: int = 48) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (T, H, W, 3), dtype=np.uint8))
+
+
+def levels(view: torch.Tensor) -> torch.Tensor:
+    """The 0..255 levels of a normalised view, (T,S,S,3) uint8."""
+    restored = (view * torch.tensor(STD).view(3, 1, 1) + torch.tensor(MEAN).view(3, 1, 1)) * 255
+    assert (restored - restored.round()).abs().max() < 1e-3
+    return restored.round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("corner", "top", "left"),
+    [("top left", 0, 0), ("top right", 0, 20), ("bottom left", 4, 0), ("bottom right", 4, 20), ("centre", 2, 10)],
+)
+def test_a_crop_of_its_own_size_is_those_very_pixels(corner: str, top: int, left: int) -> None:
+    frames = clip()
+    square = frames[:, top : top + 28, left : left + 28]
+    assert torch.equal(levels(augmented_view(frames, Draw(0.875, corner, False), 28)), square)
+    assert torch.equal(levels(augmented_view(frames, Draw(0.875, corner, True), 28)), square.flip(2))
+
+
+def test_all_corners_are_drawn_and_each_cuts_elsewhere() -> None:
+    cuts = {levels(augmented_view(clip(), Draw(0.875, corner, False), 28)).numpy().tobytes() for corner in CORNERS}
+    assert len(cuts) == len(CORNERS) == 5
+
+
+def test_centre_view_rescales_nothing() -> None:
+    view = centre_view(clip(), 24)
+    assert view.dtype == torch.float32 and view.shape == (3, 3, 24, 24)
+    assert torch.equal(levels(view), clip()[:, 4:28, 12:36])
+
+
+def test_normalisation_is_that_of_imagenet() -> None:
+    white = centre_view(torch.full((1, 8, 8, 3), 255, dtype=torch.uint8), 8)[0, :, 0, 0]
+    expected = [(1 - mean) / std for mean, std in zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)]
+    assert white.tolist() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_another_scale_is_the_antialiased_resize_of_that_square(scale: float) -> None:
+    frames, side = clip(H=32, W=32), round(32 * scale)
+    cut = frames[:, :side, :side].permute(0, 3, 1, 2).double()
+    expected = F.interpolate(cut, (16, 16), mode="bilinear", antialias=True, align_corners=False) / 255
+    expected = (expected - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    view = augmented_view(frames, Draw(scale, "top left", False), 16)
+    torch.testing.assert_close(view.double(), expected, atol=1e-5, rtol=0)
+
+
+def test_all_frames_of_a_clip_share_the_draw() -> None:
+    frames = clip(T=1).expand(4, -1, -1, -1)
+    view = augmented_view(frames, draw(rng_for(1, "a", 1)), 20)
+    assert all(torch.equal(view[0], one) for one in view)
+
+
+def test_a_crop_that_does_not_fit_is_an_error_with_both_sizes() -> None:
+    with pytest.raises(ValueError, match="33 pixels does not fit into frames of 48x32"):
+        centre_view(clip(), 33)
+
+
+def test_draws_are_uniform_over_scales_corners_and_flips() -> None:
+    rng = np.random.default_rng(7)
+    counts = Counter(draw(rng) for _ in range(8000))
+    assert set(counts) == {Draw(s, c, f) for s in SCALES for c in CORNERS for f in (False, True)}
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < CHI_SQUARE_39
+
+
+def test_a_draw_depends_on_seed_clip_and_turn_alone() -> None:
+    def first(seed: int, clip_id: str, turn: int) -> float:
+        return rng_for(seed, clip_id, turn).random()
+
+    names = [(seed, clip_id, turn) for seed in (1, 11) for clip_id in ("a", "1a", "ü/b") for turn in (1, 11)]
+    assert len({first(*name) for name in names}) == len(names)
+    assert first(*names[3]) == first(*names[3])
+
+
+def test_views_of_a_clip_do_not_depend_on_how_many_there_are() -> None:
+    six = draws_of(1, "a", 6)
+    assert six[0] is None and draws_of(1, "a", 3) == six[:3]
+    assert six != draws_of(1, "b", 6) != draws_of(2, "b", 6)
+
+
+def test_scales_are_the_papers() -> None:
+    assert views.SCALES == (1, 0.875, 0.75, 0.65625)
+    assert [round(scale * 256) for scale in views.SCALES] == [256, 224, 192, 168]
