@@ -12,7 +12,8 @@ from tavlad.clips import scene
 from tavlad.features import weights
 from tavlad.features.backbone import backbone_digest, write_backbone
 from tavlad.params import Section
-from tavlad.store import Store, code, digest, publish, versions
+from tavlad.recipes import code, digest, versions
+from tavlad.store import Store, publish
 
 
 class Parameters(Section):

@@ -12,7 +12,8 @@ from tavlad.features.cache import read_recipe
 from tavlad.learning import codebook
 from tavlad.learning.examples import read_examples
 from tavlad.params import Section
-from tavlad.store import Store, code, digest, publish, versions
+from tavlad.recipes import code, digest, versions
+from tavlad.store import Store, publish
 
 
 class Parameters(Section):

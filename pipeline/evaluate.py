@@ -13,8 +13,9 @@ from tavlad.learning import held_out
 from tavlad.learning.examples import read_examples
 from tavlad.learning.scores import Predictions
 from tavlad.params import Section
+from tavlad.recipes import code, versions
 from tavlad.report.evaluation import write_evaluation
-from tavlad.store import Store, code, fresh, publish, versions
+from tavlad.store import Store, fresh, publish
 
 
 class Parameters(Section):
@@ -22,6 +23,7 @@ class Parameters(Section):
 
     section: ClassVar[str] = "evaluate"
     shared: ClassVar[tuple[str, ...]] = ("device", "workers")
+    silent: ClassVar[tuple[str, ...]] = ("device", "workers")
     top: PositiveInt
     device: Literal["auto", "cpu", "cuda"]
     workers: NonNegativeInt

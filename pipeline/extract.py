@@ -14,7 +14,8 @@ from tavlad.clips.table import read_clips
 from tavlad.features import cache, extraction, layer4
 from tavlad.features.backbone import backbone_digest, load_backbone
 from tavlad.params import Section
-from tavlad.store import Store, code, fresh, publish, versions
+from tavlad.recipes import code, versions
+from tavlad.store import Store, fresh, publish
 from tavlad.video import frames as frame_store
 
 

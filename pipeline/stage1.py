@@ -20,7 +20,8 @@ from tavlad.learning.fitting import Schedule
 from tavlad.learning.outcome import describe, finish
 from tavlad.learning.resuming import EpochState
 from tavlad.params import Section
-from tavlad.store import Store, code, digest, publish, versions
+from tavlad.recipes import code, digest, versions
+from tavlad.store import Store, publish
 
 MODEL = (
     "hidden",

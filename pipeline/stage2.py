@@ -18,7 +18,8 @@ from tavlad.learning.outcome import describe, finish
 from tavlad.learning.parts import select
 from tavlad.learning.resuming import EpochState
 from tavlad.params import Section
-from tavlad.store import Store, code, digest, publish, versions
+from tavlad.recipes import code, digest, versions
+from tavlad.store import Store, publish
 from tavlad.video.frames import read_recipe
 
 Part = Literal["layer4", "downsample", "batchnorm", "fc", "vlad", "gru", "classifier"]

@@ -59,12 +59,18 @@ class Project:
             raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command in a process group of its own, to be killed with all its children."""
-        log = open(self.folder / "killed.log", "a")
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
-        )
+        with open(self.folder / "killed.log", "a") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
 
     @staticmethod
     def _git(arguments: list[str], folder: Path) -> str:

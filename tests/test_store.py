@@ -1,16 +1,13 @@
-"""The work store: whole or absent, through kills too; names that follow what decides a value and nothing else."""
+"""The work store: whole or absent, through kills too."""
 
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from tavlad import store as store_module
-from tavlad.store import Store, code, digest, file_digest, publish
+from tavlad.store import Store, publish
 
 
 @pytest.fixture
@@ -82,7 +79,6 @@ def test_a_file_entry_can_be_replaced_and_discarded(store):
 WRITER = """
 import sys, time
 from pathlib import Path
-from types import ModuleType
 from tavlad.store import Store
 store = Store(Path(sys.argv[1]))
 with store.lock("stage"), store.create("decode", "ab12") as aside:
@@ -137,51 +133,6 @@ def test_where_the_store_lies(tmp_path, monkeypatch):
     assert Store.open().root == tmp_path / "root" / "data" / ".store"
     monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "mine"))
     assert Store.open().root == tmp_path / "mine"
-
-
-def test_a_digest_follows_values_and_not_their_order():
-    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
-    assert len({digest(x) for x in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": [1]}, {"a": 1.5})}) == 6
-
-
-def test_a_file_digest_follows_every_byte(tmp_path):
-    (tmp_path / "a").write_bytes(b"x" * 3_000_000)
-    (tmp_path / "b").write_bytes(b"x" * 2_999_999 + b"y")
-    assert file_digest(tmp_path / "a") != file_digest(tmp_path / "b")
-
-
-SOURCE = '''"""Module."""
-from tavlad.inner import helper
-
-
-def value(x):
-    """Docstring."""
-    return helper(x) + 1  # comment
-'''
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        (("# comment", "# another comment"), True),
-        (('"""Docstring."""', '"""Another."""'), True),
-        (("+ 1", "+ 2"), False),
-        (("helper(x)", "helper( x )"), True),
-    ],
-)
-def test_a_code_digest_follows_code_and_not_its_comments(tmp_path, monkeypatch, change, same):
-    (tmp_path / "tavlad").mkdir()
-    (tmp_path / "tavlad" / "inner.py").write_text("def helper(x):\n    return x\n")
-    module = tmp_path / "tavlad" / "outer.py"
-    module.write_text(SOURCE)
-    monkeypatch.setattr(store_module, "PACKAGE", Path(tmp_path / "tavlad"))
-    named = ModuleType("tavlad.outer")
-    before = code(named)
-    module.write_text(SOURCE.replace(*change))
-    assert (code(named) == before) is same
-    module.write_text(SOURCE)
-    (tmp_path / "tavlad" / "inner.py").write_text("def helper(x):\n    return -x\n")
-    assert code(named) != before
 
 
 def test_timings_are_lines_of_json(store):

@@ -11,7 +11,7 @@ from tavlad.clips import folders, hmdb51, splits, ucf101
 from tavlad.clips.listing import Listing, Problem, printable
 from tavlad.clips.table import PARTS, SPLITS, Clip, Split, clip_id
 from tavlad.console import Failures, bar
-from tavlad.store import file_digest
+from tavlad.recipes import file_digest
 
 READERS = {"ucf101": ucf101.read, "hmdb51": hmdb51.read, "folders": folders.read}
 ADVICE = "Nothing was written. Repair the lists or the files, or name clips to leave out in dataset.exclude."

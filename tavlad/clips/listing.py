@@ -132,7 +132,7 @@ def is_video(name: str) -> bool:
 
 
 def count_suffixes(names: list[str]) -> str:
-    """"3 .txt, 1 .xyz" for the suffixes of `names`."""
+    """ "3 .txt, 1 .xyz" for the suffixes of `names`."""
     counts = Counter(PurePosixPath(name).suffix.lower() or "without suffix" for name in names)
     return ", ".join(f"{count:,} {printable(suffix)}" for suffix, count in sorted(counts.items()))
 

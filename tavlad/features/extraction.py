@@ -15,7 +15,8 @@ from tavlad.features.cache import write_maps
 from tavlad.features.layer4 import clip_maps
 from tavlad.features.views import draws_of
 from tavlad.model.resnet import Backbone
-from tavlad.store import Store, digest
+from tavlad.recipes import digest
+from tavlad.store import Store
 from tavlad.video.frames import read_frames_file, read_recipe
 
 STAGE = "extract"

@@ -16,7 +16,7 @@ from torchvision.models import ResNet34_Weights, resnet34
 from tavlad.console import Failures
 from tavlad.features.backbone import check
 from tavlad.features.views import centre_view
-from tavlad.store import file_digest
+from tavlad.recipes import file_digest
 
 CALIBRATION = (64, 128, 112)  # generated frames, their short side, their crop: the same for every data set
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError)

@@ -16,7 +16,8 @@ from tavlad.learning.checkpoints import load_checkpoint
 from tavlad.learning.examples import Examples
 from tavlad.learning.inference import class_scores, scores_of_maps
 from tavlad.learning.scores import Predictions
-from tavlad.store import Store, digest, file_digest
+from tavlad.recipes import digest, file_digest
+from tavlad.store import Store
 from tavlad.video import frames
 
 Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps

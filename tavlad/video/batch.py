@@ -7,7 +7,8 @@ from typing import Any
 
 from tavlad.clips.table import Clip
 from tavlad.console import Failures
-from tavlad.store import Store, code, digest, versions
+from tavlad.recipes import code, digest, versions
+from tavlad.store import Store
 from tavlad.video import decode
 from tavlad.video.decoded import shortfall
 from tavlad.video.frames import read_facts

@@ -1,12 +1,13 @@
-"""Frames to a video file, the same bytes for the same frames: one encoder thread, no timestamp and no version inside."""
+"""Frames to a video file, the same bytes for the same frames: one encoder thread, no timestamp, no version inside."""
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 from av.video.frame import PictureType
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 LONGEST_RUN = 16  # B-frames in a row, FFmpeg's limit
@@ -18,10 +19,10 @@ def write_video(
 ) -> None:  # fmt: skip
     """Encode frames uint8 (H,W,3), RGB, one size, `fps` a second; the container follows from the suffix of `path`.
 
-    Exact are `ffv1` with `bgr0` and `libx264rgb` with `rgb24` and quantiser 0; all else is lossy. `quantiser` is
-    constant over the clip (without it the encoder's rate control decides). `anchors` are the numbers of the frames that are coded
-    alone; those between are predicted from both sides alike (mpeg4 only; at most 16 of them in a row). ValueError
-    without frames or with a longer run.
+    Exact are `ffv1` with `bgr0` and `libx264rgb` with `rgb24` and quantiser 0, all else is lossy. `quantiser` is
+    constant over the clip; without it the encoder's rate control decides. `anchors` are the numbers of the frames that
+    are coded alone, the first and the last among them; those between, at most 16 in a row, are predicted from both
+    sides alike (mpeg4). ValueError without frames, with a longer run, or if `codec` is none for video.
     """
     remaining = iter(frames)
     first = next(remaining, None)
@@ -30,6 +31,8 @@ def write_video(
     run = _longest_run(anchors)
     with av.open(path, "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=fps, options=_options(quantiser, run))
+        if not isinstance(stream, VideoStream):
+            raise ValueError(f"{codec} is no video codec")
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = pixel_format
         stream.codec_context.thread_count = 1
@@ -62,7 +65,7 @@ def _longest_run(anchors: Collection[int]) -> int | None:
     if not anchors:
         return None
     places = sorted(anchors)
-    run = max((after - before - 1 for before, after in zip(places, places[1:], strict=False)), default=0)
+    run = max((after - before - 1 for before, after in pairwise(places)), default=0)
     if run > LONGEST_RUN:
         raise ValueError(f"{run} frames between two anchors; at most {LONGEST_RUN}")
     return run

@@ -10,7 +10,7 @@ from tavlad.clips import layouts
 from tavlad.clips.layouts import Index
 from tavlad.console import Failures
 
-ODD = ["a #1", "b & c", "d; e!", "[f] g", "h, \"i\"", "ü 日本"]
+ODD = ["a #1", "b & c", "d; e!", "[f] g", 'h, "i"', "ü 日本"]
 
 
 def write(path: Path, text: str = "") -> None:

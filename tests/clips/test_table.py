@@ -7,7 +7,7 @@ import pytest
 from tavlad.clips import table
 from tavlad.clips.table import Clip, Split
 
-NAMES = ["wave/a #1, \"b\" & [c]; d!.avi", "wave/ü 日本.avi", "wave/x.y.avi"]
+NAMES = ['wave/a #1, "b" & [c]; d!.avi', "wave/ü 日本.avi", "wave/x.y.avi"]
 
 
 def clips() -> list[Clip]:

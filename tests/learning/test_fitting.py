@@ -1,4 +1,4 @@
-"""The training loop: Adam by the book, micro-batches that change nothing, and a resumption that cannot be told apart."""
+"""The training loop: Adam by the book, micro-batches that change nothing, resumption that cannot be told apart."""
 
 from functools import partial
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tavlad.clips.table import Clip, clip_id, write_clips
-from tavlad.store import file_digest
+from tavlad.recipes import file_digest
 from tavlad.video.frames import read_facts, read_frames_file, read_recipe
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,145 @@
+"""The whole DAG on tiny clips: repeated, killed, changed, queued."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+STAGES = ["demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary"]
+CLIPS = 24
+
+
+@pytest.fixture(scope="module")
+def whole(new_project):
+    """A project whose DAG ran to the end, undisturbed."""
+    project = new_project("whole")
+    project.run("dvc", "repro")
+    project.commit("ran")
+    return project
+
+
+def lock(project) -> str:
+    return (project.folder / "dvc.lock").read_text()
+
+
+def ran(output: str) -> set[str]:
+    """The stages that a `dvc` command really ran."""
+    return {line.split("'")[1].split("@")[0] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+def entries(project, stage: str) -> dict[Path, int]:
+    shelf = project.folder / "data" / ".store" / stage
+    return {path: path.stat().st_ino for path in shelf.glob("*/*")} if shelf.exists() else {}
+
+
+def test_every_artifact_is_there_and_versioned(whole):
+    metrics = json.loads((whole.folder / "data" / "metrics.json").read_text())
+    assert set(metrics) == {"split1", "split2", "split3", "mean"}
+    for name in ("demo/boxes.csv", "index/clips.csv", "backbone/backbone.safetensors", "codebook/split3.safetensors"):
+        assert (whole.folder / "data" / name).is_file()
+    for name in ("stage1/split1/curve.csv", "stage2/split2/model.safetensors", "evaluate/split3/predictions.h5"):
+        assert (whole.folder / "data" / name).is_file()
+    assert len(list((whole.folder / "data" / "features").rglob("*.h5"))) == CLIPS
+    assert whole.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_store_output_and_cache_are_one_file(whole):
+    frames = next((whole.folder / "data" / "frames").rglob("*.h5"))
+    assert frames.stat().st_nlink == 3 and frames.stat().st_mode & 0o222 == 0
+
+
+def test_nothing_runs_twice(whole):
+    assert ran(whole.run("dvc", "repro").stdout) == set()
+
+
+def test_metrics_show_is_one_row(whole):
+    rows = whole.run("dvc", "metrics", "show").stdout.strip().splitlines()
+    assert len(rows) == 2 and rows[0].split() == ["Path", "mean", "split1", "split2", "split3"]
+
+
+def kill_when(project, stage: str, at_least: int) -> dict[Path, int]:
+    """Start `dvc repro`, and SIGKILL it with all its children as soon as the store holds so many entries of `stage`."""
+    process = project.start("dvc", "repro")
+    deadline = time.monotonic() + 240
+    while len(entries(project, stage)) < at_least:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline, (project.folder / "killed.log").read_text()
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return entries(project, stage)
+
+
+def test_killed_four_times_it_ends_in_the_same_lock_and_computes_nothing_twice(whole, new_project):
+    project, finished = new_project("killed"), {}
+    for stage, at_least in (("decode", 3), ("extract", 3), ("stage1-epoch", 1), ("stage2-epoch", 1)):
+        finished |= kill_when(project, stage, at_least)
+        if stage in ("decode", "extract"):
+            assert len(entries(project, stage)) < CLIPS, "killed too late to show anything"
+    project.run("dvc", "repro")
+    assert lock(project) == lock(whole)
+    for path, inode in finished.items():
+        if "-epoch" not in str(path):  # those are gone with the training that they were for
+            assert path.stat().st_ino == inode, f"{path} was made again"
+    assert not any(path.is_file() for path in (project.folder / "data" / ".store" / "tmp").rglob("*"))
+
+
+def test_clusters_re_run_the_codebook_and_what_follows(whole):
+    done = whole.run("dvc", "exp", "run", "-S", "clusters=6")
+    assert ran(done.stdout) == {"codebook", "stage1", "stage2", "evaluate", "summary"}
+    show = whole.run("dvc", "exp", "show", "--csv", "--only-changed", "--drop", ".*/.*").stdout
+    assert "clusters" in show.splitlines()[0] and len(show.splitlines()) >= 4
+    whole.run("git", "checkout", "-q", ".")
+    whole.run("dvc", "checkout", "-q")
+    assert ran(whole.run("dvc", "repro").stdout) == set()
+
+
+@pytest.mark.parametrize("wrong", ["clusters=abc", "temporal=lstm", "stage1.lr=-1"])
+def test_a_wrong_parameter_is_refused_by_name(whole, wrong):
+    done = whole.run("dvc", "exp", "run", "-S", wrong, check=False)
+    assert done.returncode != 0 and wrong.split("=")[0] in done.stderr
+    whole.run("git", "checkout", "-q", ".")
+
+
+def test_a_queued_experiment_sees_added_clips(whole, new_project):
+    """Own clips under data/raw, tracked by `dvc add`: a queued run works in a copy that holds only what is tracked."""
+    project = new_project("own")
+    source = whole.folder / "data" / "demo"
+    for path in source.glob("*/*.avi"):
+        target = project.folder / "data" / "raw" / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    project.edit({"dataset": {"root": "data/raw", "layout": "folders", "groups": r"_g(\d+)_"}})
+    project.run("dvc", "add", "data/raw")
+    project.commit("own clips")
+    project.run("dvc", "exp", "run", "--queue", "-n", "small", "-S", "hidden=6")
+    project.run("dvc", "queue", "start")
+    deadline = time.monotonic() + 300
+    while "Success" not in (status := project.run("dvc", "queue", "status").stdout):
+        assert "Failed" not in status and time.monotonic() < deadline, status
+        time.sleep(2)
+    table = project.run("dvc", "exp", "show", "--csv").stdout
+    assert "small" in table
+
+
+def test_one_new_clip_costs_one_clip(whole):
+    shutil.copytree(whole.folder / "data" / "demo", raw := whole.folder / "data" / "raw", symlinks=False)
+    whole.edit({"dataset": {"root": "data/raw"}})
+    before = {stage: entries(whole, stage) for stage in ("decode", "extract")}
+    clip = next((raw / "Ripen").glob("*.avi"))
+    (raw / "Ripen" / "v_Ripen_g01_c07.avi").write_bytes(clip.read_bytes())
+    for number in (1, 2, 3):
+        lists = [raw / f"{part}list0{number}.txt" for part in ("train", "test")]
+        chosen = next(path for path in lists if "_g01_" in path.read_text())
+        line = next(line for line in chosen.read_text().splitlines() if "v_Ripen_g01" in line)
+        text = chosen.read_text() + line.replace("_c01", "_c07") + "\n"
+        chosen.unlink()
+        chosen.write_text(text)
+    whole.run("dvc", "repro", "extract")
+    for stage, known in before.items():
+        now = entries(whole, stage)
+        assert len(now) == len(known) + 1 and known.items() <= now.items(), stage
