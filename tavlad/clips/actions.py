@@ -10,6 +10,8 @@ from PIL import ImageDraw
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
 DARK = (22, 22, 26)
+# Hues that a clip varies and its group does not: what an action uncovers must be known in groups never seen.
+SHUTTER, TILE, JEWEL = 0.55, 0.13, 0.87
 EDGE = 3  # pixels, the object's outline
 APERTURE = 0.6  # half the side of the opening, in object radii
 PANEL = 1.04  # half the side of the panel that hides an object
@@ -22,6 +24,7 @@ class Look:
 
     outline: tuple[Point, ...]
     hue: float
+    tint: float
     gain: float
     order: tuple[int, ...]
     side: int
@@ -71,7 +74,7 @@ def colour(hue: float, saturation: float, value: float) -> Colour:
 
 def ripen(pen: Pen, look: Look, progress: float) -> None:
     """A dull green fruit turns bright red."""
-    fill = colour(0.36 * (1 - progress), 0.9, (0.55 + 0.4 * progress) * look.gain)
+    fill = colour(0.36 * (1 - progress) + 0.5 * look.tint, 0.9, (0.55 + 0.4 * progress) * look.gain)
     pen.polygon(look.outline, fill, DARK)
 
 
@@ -80,7 +83,7 @@ def open_up(pen: Pen, look: Look, progress: float) -> None:
     pen.polygon(look.outline, colour(look.hue, 0.6, 0.7 * look.gain), DARK)
     pen.box(-APERTURE, -APERTURE, APERTURE, APERTURE, DARK)
     pen.disc(0.34, (255, 250, 215))
-    shutter, gap = colour(look.hue + 0.5, 0.3, 0.9 * look.gain), APERTURE * progress
+    shutter, gap = colour(SHUTTER + look.tint, 0.5, 0.9 * look.gain), APERTURE * progress
     pen.box(-APERTURE, -APERTURE, -gap, APERTURE, shutter)
     pen.box(gap, -APERTURE, APERTURE, APERTURE, shutter)
 
@@ -88,7 +91,7 @@ def open_up(pen: Pen, look: Look, progress: float) -> None:
 def build(pen: Pen, look: Look, progress: float) -> None:
     """The nine tiles of a grid grow, one after the other."""
     pen.polygon(look.outline, colour(look.hue, 0.2, 0.28 * look.gain), DARK)
-    tile = colour(look.hue + 0.45, 0.3, 0.95 * look.gain)
+    tile = colour(TILE + look.tint, 0.75, 0.95 * look.gain)
     for turn, place in enumerate(look.order):
         half = 0.19 * min(max(progress * len(look.order) - turn, 0.0), 1.0)
         x, y = 0.42 * (place % 3 - 1), 0.42 * (place // 3 - 1)
@@ -98,7 +101,7 @@ def build(pen: Pen, look: Look, progress: float) -> None:
 def reveal(pen: Pen, look: Look, progress: float) -> None:
     """A striped panel slides off the object."""
     pen.polygon(look.outline, colour(look.hue, 0.8, 0.9 * look.gain), DARK)
-    pen.polygon([(0.6 * x, 0.6 * y) for x, y in look.outline], colour(0.14, 0.7, 0.95 * look.gain))
+    pen.polygon([(0.75 * x, 0.75 * y) for x, y in look.outline], colour(JEWEL + look.tint, 0.6, 0.95 * look.gain))
     shift, stripes = look.side * SLIDE * progress, 7
     for stripe in range(stripes):
         top = PANEL * (2 * stripe / stripes - 1)

@@ -120,7 +120,7 @@ def draw_scene(rng: Generator, group: Group, action: int) -> Scene:
     way = Way(middle, (rng.uniform(-40, 40), rng.uniform(-24, 24)))
     thing = Moving(group.outline, 62 * rng.uniform(0.85, 1.15), way, rng.uniform(-0.3, 0.3), rng.uniform(-0.4, 0.4))
     look = Look(
-        outline=group.outline, hue=group.hue + rng.uniform(-0.04, 0.04), gain=rng.uniform(0.9, 1.1),
+        outline=group.outline, hue=group.hue, tint=rng.uniform(-0.05, 0.05), gain=rng.uniform(0.9, 1.1),
         order=tuple(rng.permutation(9).tolist()), side=int(rng.choice((-1, 1))),
     )  # fmt: skip
     return Scene(
