@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tavlad.learning.scores import Predictions
+
 STAGES = ["demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary"]
 CLIPS = 24
+BAD = ("Ripen/v_Ripen_g01_c01", "Open/v_Open_g02_c01", "Hide/v_Hide_g03_c01", "Build/v_Build_g01_c01")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,63 @@ def test_nothing_runs_twice(whole):
 def test_metrics_show_is_one_row(whole):
     rows = whole.run("dvc", "metrics", "show").stdout.strip().splitlines()
     assert len(rows) == 2 and rows[0].split() == ["Path", "mean", "split1", "split2", "split3"]
+
+
+def test_predict_gives_the_logits_of_predictions_h5(whole):
+    held_out = Predictions.load(whole.folder / "data" / "evaluate" / "split1" / "predictions.h5")
+    clips = [f"data/demo/{clip}.avi" for clip in held_out.ids[:3]]
+    done = whole.run("tavlad", "predict", *clips, "--model", "data/stage2/split1", "--json")
+    for clip, expected in zip(clips, held_out.logits, strict=False):
+        found = {row["class"]: row["logit"] for row in json.loads(done.stdout)[clip]}
+        assert [found[name] for name in held_out.classes] == expected.tolist()
+        assert sum(row["probability"] for row in json.loads(done.stdout)[clip]) == pytest.approx(1)
+
+
+def test_predict_names_what_it_cannot_read(whole):
+    (whole.folder / "text.avi").write_text("no video")
+    good = next((whole.folder / "data" / "demo").glob("*/*.avi"))
+    done = whole.run("tavlad", "predict", str(good), "text.avi", "--model", "data/stage2/split1", check=False)
+    assert done.returncode == 1 and "text.avi" in done.stderr and "%" in done.stdout
+    (whole.folder / "text.avi").unlink()
+    done = whole.run("tavlad", "predict", str(good), "--model", "data/stage1/split1", check=False)
+    assert done.returncode == 1 and "stage2" in done.stderr
+
+
+def test_the_store_shows_its_size_and_keeps_what_is_shared(whole):
+    assert "extract" in whole.run("tavlad", "store", "size").stdout
+    before = entries(whole, "extract")
+    whole.run("tavlad", "store", "prune")
+    assert entries(whole, "extract") == before
+
+
+def test_bad_clips_are_named_at_once_and_good_work_is_reused(new_project, whole):
+    """Truncated, empty, text and missing: one table; after excluding three and repairing one, only that is decoded."""
+    project = new_project("bad")
+    raw = project.folder / "data" / "raw"
+    shutil.copytree(whole.folder / "data" / "demo", raw, copy_function=shutil.copyfile)
+    for path in raw.glob("*/*_c01.avi"):  # a second clip of each group, so that a class can lose one
+        shutil.copyfile(path, path.with_name(path.name.replace("_c01", "_c02")))
+    for path in raw.glob("t*list0?.txt"):
+        path.write_text(path.read_text() + path.read_text().replace("_c01", "_c02"))
+    project.edit({"dataset": {"root": "data/raw"}})
+    truncated, empty, text, missing = (raw / f"{name}.avi" for name in BAD)
+    whole_bytes = truncated.read_bytes()
+    truncated.write_bytes(whole_bytes[: len(whole_bytes) // 3])
+    empty.write_bytes(b"")
+    text.write_text("no video")
+    missing.unlink()
+    done = project.run("dvc", "repro", "decode", check=False)
+    assert done.returncode != 0
+    for clip, reason in zip(BAD, ("header says", "empty", "cannot be opened", "missing"), strict=True):
+        assert any(clip in row and reason in row for row in done.stderr.splitlines()), done.stderr
+    good = entries(project, "decode")
+    assert len(good) == 2 * CLIPS - len(BAD)
+    truncated.write_bytes(whole_bytes)
+    project.edit({"dataset": {"exclude": list(BAD[1:])}})
+    project.run("dvc", "repro", "decode")
+    now = entries(project, "decode")
+    assert good.items() <= now.items() and len(now) == len(good) + 1
+    assert len(list((project.folder / "data" / "frames").rglob("*.h5"))) == 2 * CLIPS - 3
 
 
 def kill_when(project, stage: str, at_least: int) -> dict[Path, int]:
