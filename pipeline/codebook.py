@@ -9,7 +9,8 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from tavlad import console
 from tavlad.features.cache import read_recipe
-from tavlad.learning import codebook
+from tavlad.learning import kmeans
+from tavlad.learning.codebook import describe, save_codebook
 from tavlad.learning.examples import read_examples
 from tavlad.params import Section
 from tavlad.recipes import code, digest, versions
@@ -42,16 +43,16 @@ def main(split: str, index: Path, features: Path, output: Path) -> None:
             "features": {clip: read_recipe(features / f"{clip}.h5") for clip in ids},
             "params": params.deciding(),
             "versions": versions("scikit-learn", "numpy", "torch"),
-            "code": code(codebook),
+            "code": code(kmeans),
         }
         key = digest(recipe)
         if store.find("codebook", key) is None:
-            found = codebook.sample(features, ids, params.descriptors, params.seed)
-            centers, facts = codebook.fit(found, params.clusters, params.iterations, params.alpha, params.seed)
+            found = kmeans.sample(features, ids, params.descriptors, params.seed)
+            centers, facts = kmeans.fit(found, params.clusters, params.iterations, params.alpha, params.seed)
             with store.create("codebook", key) as aside:
-                codebook.save_codebook(aside, centers, facts, key)
+                save_codebook(aside, centers, facts, key)
         publish(store.get("codebook", key), output)
-    console.done(f"codebook@{split}: {codebook.describe(output)}")
+    console.done(f"codebook@{split}: {describe(output)}")
     store.record(f"codebook@{split}", {"seconds": time.monotonic() - started})
 
 
