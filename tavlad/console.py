@@ -25,8 +25,9 @@ class RateColumn(ProgressColumn):
 @contextmanager
 def bar(label: str, total: int, unit: str) -> Iterator[Any]:
     """A progress bar; the context is a function `advance(n=1, note="")`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as progress:
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn()]
+    columns += [RateColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(label, total=total, unit=unit, note="")
 
         def advance(n: int = 1, note: str = "") -> None:
@@ -61,10 +62,15 @@ class Failures(click.ClickException):
         self.title, self.rows, self.advice = title, rows, advice
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the table to stderr."""
-        table = Table("what", "why", title=self.title, title_justify="left", title_style="bold red")
-        for name, reason in self.rows:
-            table.add_row(Text(name), Text(reason))
-        console = Console(stderr=True, file=file, soft_wrap=not Console(stderr=True).is_terminal)
-        console.print(table)
-        console.print(Text(self.advice))
+        """Print the table to stderr; a line a row where nobody looks at a terminal."""
+        console = Console(stderr=True, file=file)
+        if console.is_terminal:
+            table = Table("what", "why", title=self.title, title_justify="left", title_style="bold red")
+            for name, reason in self.rows:
+                table.add_row(Text(name), Text(reason))
+            console.print(table)
+        else:
+            click.echo(f"{self.title}:", file, err=True)
+            for name, reason in self.rows:
+                click.echo(f"  {name}: {reason}", file, err=True)
+        console.print(Text(self.advice), soft_wrap=True)

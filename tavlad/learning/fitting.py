@@ -123,7 +123,7 @@ def _epoch(
             )
         optimiser.step()
         loss_sum, seen = loss_sum + batch_loss, seen + len(batch.ids)
-        advance(len(batch.ids), f"epoch {epoch + 1} loss {loss_sum / seen:.3f} accuracy {right / seen:.3f}")
+        advance(len(batch.ids), f"epoch {epoch + 1} loss {loss_sum / seen:.3f}")
     return {"loss": loss_sum / seen, "accuracy": right / seen, "lr": optimiser.param_groups[0]["lr"]}
 
 

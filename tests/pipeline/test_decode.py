@@ -136,7 +136,7 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
     index(folder, missing=("open/gone.avi",))
     status, output, errors = run(folder)
     assert status == 1 and not output
-    lines = {line.split()[1]: line for line in errors.splitlines() if " open/" in line}
+    lines = {line.split()[0].rstrip(":"): line for line in errors.splitlines() if " open/" in line}
     for name, reason in {
         "truncated": "the header says 60 frames, only ",
         "empty": "the file is empty",
