@@ -29,6 +29,7 @@ def film(path: Path, frames: int, bright: int) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
         stream.width, stream.height, stream.pix_fmt = 48, 36, "yuv420p"
+        stream.codec_context.thread_count = 1  # the number of threads changes the bytes, and with them what a cut does
         for index in range(frames):
             pixels = np.full((36, 48, 3), bright + 4 * index % 200, np.uint8)
             pixels[4:8, 4:8] = 255 * (index % 2)  # enough to make every frame more than a few bytes
@@ -129,7 +130,7 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
     raw = folder / "raw"
     film(raw / "open/truncated.avi", 60, 0)
     whole = (raw / "open/truncated.avi").read_bytes()
-    (raw / "open/truncated.avi").write_bytes(whole[: (whole.index(b"movi") + whole.index(b"idx1")) // 2])
+    (raw / "open/truncated.avi").write_bytes(whole[: (6 * whole.index(b"movi") + 4 * whole.index(b"idx1")) // 10])
     (raw / "open/empty.avi").touch()
     (raw / "open/text.avi").write_text("not a video\n" * 50)
     film(raw / "open/short.avi", 3, 0)
