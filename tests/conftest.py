@@ -1,4 +1,4 @@
-"""What several tests need: the real clips, and whole copies of the project to run DVC in."""
+"""Whole copies of the project to run DVC in."""
 
 import os
 import shutil
@@ -11,7 +11,6 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared"
 
 TINY = {
     "frames": 4, "short_side": 64, "crop": 64, "clusters": 4, "hidden": 8, "precision": "float32",
@@ -81,11 +80,3 @@ class Project:
 def new_project(tmp_path_factory) -> Callable[[str], Project]:
     """A function that makes a fresh copy of the project."""
     return lambda name: Project(tmp_path_factory.mktemp(name) / "project")
-
-
-@pytest.fixture
-def clips_folder() -> Path:
-    """The folder of real clips beside the project."""
-    if not (SHARED / "clips").is_dir():
-        pytest.skip("needs the real clips in ../shared/clips, beside the project")
-    return SHARED / "clips"
