@@ -12,6 +12,8 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: test processes with more threads block one another
+
 TINY = {
     "frames": 4, "short_side": 64, "crop": 64, "clusters": 4, "hidden": 8, "precision": "float32",
     "demo": {"groups": 3, "clips": 1}, "codebook": {"descriptors": 500, "iterations": 10},
@@ -28,7 +30,6 @@ class Project:
         self.environment = {
             **{k: v for k, v in os.environ.items() if k not in ("TAVLAD_STORE", "DVC_ROOT")},
             "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
-            "OMP_NUM_THREADS": "1",  # tests must not hang on how many cores there are
         }
         names = self._git(["ls-files", "-coz", "--exclude-standard"], ROOT).split("\0")
         for name in filter(None, names):

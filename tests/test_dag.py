@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tavlad.features.cache import read_shape
 from tavlad.learning.scores import Predictions
 
 STAGES = ["demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary"]
@@ -176,14 +177,16 @@ def test_a_queued_experiment_sees_added_clips(whole, new_project):
     project.edit({"dataset": {"root": "data/raw", "layout": "folders", "groups": r"_g(\d+)_"}})
     project.run("dvc", "add", "data/raw")
     project.commit("own clips")
-    project.run("dvc", "exp", "run", "--queue", "-n", "small", "-S", "hidden=6")
+    project.run("dvc", "exp", "run", "--queue", "-n", "few", "-S", "frames=3", "extract")
     project.run("dvc", "queue", "start")
     deadline = time.monotonic() + 300
     while "Success" not in (status := project.run("dvc", "queue", "status").stdout):
         assert "Failed" not in status and time.monotonic() < deadline, status
         time.sleep(2)
-    table = project.run("dvc", "exp", "show", "--csv").stdout
-    assert "small" in table
+    assert "few" in project.run("dvc", "exp", "show", "--csv").stdout
+    project.run("dvc", "exp", "apply", "few")
+    features = list((project.folder / "data" / "features").rglob("*.h5"))
+    assert len(features) == CLIPS and read_shape(features[0])[1] == 3
 
 
 def test_one_new_clip_costs_one_clip(whole):
