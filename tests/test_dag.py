@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.features.cache import read_shape
 from tavlad.learning.scores import Predictions
 
 STAGES = ["demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary"]
@@ -184,9 +183,6 @@ def test_a_queued_experiment_sees_added_clips(whole, new_project):
         assert "Failed" not in status and time.monotonic() < deadline, status
         time.sleep(2)
     assert "few" in project.run("dvc", "exp", "show", "--csv").stdout
-    project.run("dvc", "exp", "apply", "few")
-    features = list((project.folder / "data" / "features").rglob("*.h5"))
-    assert len(features) == CLIPS and read_shape(features[0])[1] == 3
 
 
 def test_one_new_clip_costs_one_clip(whole):
