@@ -10,11 +10,11 @@ from pydantic import NonNegativeInt, PositiveInt
 from tavlad import console, device
 from tavlad.clips.table import read_classes
 from tavlad.learning import held_out
+from tavlad.learning.checkpoints import read_facts
 from tavlad.learning.examples import read_examples
-from tavlad.learning.scores import Predictions
 from tavlad.params import Section
 from tavlad.recipes import code, versions
-from tavlad.report.evaluation import write_evaluation
+from tavlad.report.evaluation import cropped_boxes, write_evaluation
 from tavlad.store import Store, fresh, publish
 
 
@@ -49,10 +49,11 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
         first = held_out.entry(store, "stage1", stage1, features, examples, classes, *how)
         final = held_out.entry(store, "stage2", stage2, frames, examples, classes, *how)
         fresh(output)
-        publish(first, output / "predictions_stage1.h5")
-        publish(final, output / "predictions.h5")
-        predictions = {"stage1": Predictions.load(first), "stage2": Predictions.load(final)}
-        line = write_evaluation(output, index, split, predictions, params.top)
+        for name, folder in (("_stage1", first), ("", final)):
+            publish(folder / "predictions.h5", output / f"predictions{name}.h5")
+            publish(folder / "looks.h5", output / f"looks{name}.h5")
+        boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2))
+        line = write_evaluation(output, index, split, params.top, boxes)
         store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})
     console.done(f"{stage}: {line}")
 

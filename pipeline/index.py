@@ -8,7 +8,7 @@ import click
 from pydantic import Field
 
 from tavlad import console
-from tavlad.clips import layouts, table
+from tavlad.clips import boxes, layouts, table
 from tavlad.params import Section
 from tavlad.store import Store, fresh
 
@@ -35,7 +35,7 @@ class Parameters(Section):
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(root: Path, output: Path) -> None:
-    """Write clips.csv, split1..3.csv, classes.txt and excluded.csv of the data set at ROOT to the folder OUTPUT."""
+    """Write the tables of the data set at ROOT to OUTPUT: clips, splits, classes, true boxes, what was excluded."""
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     with store.lock("index"):
         index = layouts.build(
@@ -47,6 +47,7 @@ def main(root: Path, output: Path) -> None:
         for name, split in zip(table.SPLITS, index.splits, strict=True):
             table.write_split(output / f"{name}.csv", split)
         table.write_classes(output / "classes.txt", index.classes)
+        boxes.take_boxes(root, output / "boxes.csv")
         table.write_excluded(output / "excluded.csv", index.excluded)
         store.record("index", {"seconds": time.monotonic() - start, "clips": len(clips)})
     console.done(f"index: {index.summary()}")

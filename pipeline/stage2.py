@@ -31,7 +31,7 @@ class Parameters(Section):
     section: ClassVar[str] = "stage2"
     shared: ClassVar[tuple[str, ...]] = ("crop", "seed", "device", "workers", "precision", "deterministic")
     silent: ClassVar[tuple[str, ...]] = ("device", "workers")
-    epochs: PositiveInt
+    epochs: NonNegativeInt  # 0: the model as stage 1 left it, with its backbone
     lr: PositiveFloat
     lr_head: PositiveFloat
     halve_every: PositiveInt

@@ -16,7 +16,8 @@ def finish(store: Store, stage: str, model: TAVLAD, facts: Facts, curve: Sequenc
         aside.mkdir()
         save_checkpoint(aside / "model.safetensors", model, facts)
         with open(aside / "curve.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, ["epoch", *curve[0]], lineterminator="\n")
+            columns = curve[0] if curve else ("loss", "accuracy", "lr")
+            writer = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
             writer.writeheader()
             writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(curve, start=1))
 
@@ -30,6 +31,8 @@ def read_curve(folder: Path) -> list[Row]:
 def describe(folder: Path) -> str:
     """One line on how a training ended."""
     curve = read_curve(folder)
+    if not curve:
+        return "0 epochs: as stage 1 left it"
     last = curve[-1]
     line = f"{len(curve)} epochs, training loss {last['loss']:.3f}, training accuracy {last['accuracy']:.3f}"
     best = max((row["validation"] for row in curve if "validation" in row), default=None)

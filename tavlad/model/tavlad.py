@@ -64,22 +64,37 @@ class TAVLAD(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Normalised frames (B, T, 3, H, W) -> logits (B, Y), by way of the backbone."""
+        return self.classify(*self.maps_of(frames))
+
+    def forward_maps(self, maps: Tensor) -> Tensor:
+        """Cached layer-4 maps (B, T, C, H, W), any float type -> logits (B, Y), as `forward` from the same frames."""
+        maps = exact(maps)
+        return self.classify(maps, maps)
+
+    def maps_of(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (B, T, 3, H, W) -> maps (B, T, C, H/32, W/32) to encode, and the maps that attention looks at.
+
+        The two are the same tensor, unless the attention is decoupled.
+        """
         if self.backbone is None:
             raise RuntimeError(
                 "this model has no backbone (a stage 1 checkpoint): use forward_maps, or a stage 2 checkpoint"
             )
-        B, T = frames.shape[:2]
         x = self.backbone.trunk(frames.flatten(0, 1))
-        maps = last_maps(self.backbone.layer4, x, self.backbone.pre_relu)
-        seen = maps
-        if self.attention_layer4 is not None:
-            seen = last_maps(self.attention_layer4, x, self.backbone.pre_relu)
-        return self._classify(maps, seen, B, T)
+        maps = last_maps(self.backbone.layer4, x, self.backbone.pre_relu).unflatten(0, frames.shape[:2])
+        if self.attention_layer4 is None:
+            return maps, maps
+        seen = last_maps(self.attention_layer4, x, self.backbone.pre_relu)
+        return maps, seen.unflatten(0, frames.shape[:2])
 
-    def forward_maps(self, maps: Tensor) -> Tensor:
-        """Cached layer-4 maps (B, T, C, H, W), any float type -> logits (B, Y), as `forward` from the same frames."""
-        flat = exact(maps).flatten(0, 1)
-        return self._classify(flat, flat, *maps.shape[:2])
+    def classify(self, maps: Tensor, seen: Tensor) -> Tensor:
+        """Maps to encode and maps to attend by, both (B, T, C, H, W) -> logits (B, Y)."""
+        B, T = maps.shape[:2]
+        if self.settings["pooling"] == "avg":
+            pooled = exact(F.relu(maps)).mean(dim=(3, 4)).mean(dim=1)
+            return self._logits(pooled)
+        v = self.vlad(maps.flatten(0, 1), self.attention_of(seen.flatten(0, 1)))
+        return self._logits(self._normalise(self.temporal(v.unflatten(0, (B, T)))))
 
     def attention_of(self, maps: Tensor) -> Tensor | None:
         """The weights (B, H, W) of the locations of maps (B, C, H, W), by `attention_scale`; None without attention."""
@@ -87,13 +102,6 @@ class TAVLAD(nn.Module):
             return None
         weights: Tensor = self.attention(F.relu(maps))
         return weights * weights[0].numel() if self.settings["attention_scale"] == "N" else weights
-
-    def _classify(self, maps: Tensor, seen: Tensor, B: int, T: int) -> Tensor:
-        if self.settings["pooling"] == "avg":
-            pooled = exact(F.relu(maps)).mean(dim=(2, 3)).view(B, T, -1).mean(dim=1)
-            return self._logits(pooled)
-        v = self.vlad(maps, self.attention_of(seen))
-        return self._logits(self._normalise(self.temporal(v.view(B, T, *v.shape[1:]))))
 
     def _normalise(self, h: Tensor) -> Tensor:
         """Intra-normalisation (B, K, D), each cluster to unit length, then the whole: (B, K*D)."""

@@ -43,7 +43,8 @@ def _draw(upper: Axes, lower: Axes, result: Result, stage: str, number: int) -> 
     # side by side, so that equal accuracies stay visible
     beside = offset_copy(lower.transData, x=(9 + 9 * number) * DPI / 72, units="dots")
     final = result.predictions[stage].top1
-    lower.plot(epochs[-1], final, color=colour, marker="D", markersize=6, clip_on=False, transform=beside)
+    last = epochs[-1] if len(epochs) else 0  # stage2.epochs: 0
+    lower.plot(last, final, color=colour, marker="D", markersize=6, clip_on=False, transform=beside)
 
 
 def _explain(upper: Axes, lower: Axes, results: Sequence[Result]) -> None:

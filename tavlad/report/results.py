@@ -43,9 +43,11 @@ def read_results(evaluate: Path, stage1: Path, stage2: Path, splits: tuple[str, 
 
 
 def read_curve(path: Path) -> Curve:
-    """The columns of curve.csv, float64 (epochs): epoch, loss, accuracy, lr, validation if there was one."""
+    """The columns of curve.csv, float64 (epochs): epoch, loss, accuracy, lr, validation if there was one.
+
+    A stage 2 of 0 epochs has empty columns.
+    """
     with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise ValueError(f"{path} holds no epoch")
-    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    return {name: np.array([float(row[name]) for row in rows]) for name in reader.fieldnames or ()}

@@ -69,6 +69,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_split(index / "split1.csv", Split(("dance/a", "jump/a", "run/a"), (), TEST))
     write_classes(index / "classes.txt", CLASSES)
     write_excluded(index / "excluded.csv", {})
+    rows = "".join(f"jump/b,{frame},0,0,1,1\n" for frame in range(2))
+    (index / "boxes.csv").write_text(f"clip,frame,x0,y0,x1,y1\n{rows}")
     for number, clip in enumerate(TEST):
         make_frames(clip, number)
         make_maps(clip, number)
@@ -101,8 +103,11 @@ def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path
 def test_metrics_and_figures_are_written(project: Path) -> None:
     outcome = run()
     metrics = json.loads(Path("out/metrics.json").read_text())
-    assert list(metrics) == ["stage1", "stage2", "clips", "excluded"]
+    assert list(metrics) == ["stage1", "stage2", "clips", "excluded", "looks"]
     assert metrics["stage2"]["clips"] == metrics["clips"]["test"] == 4 and metrics["clips"]["train"] == 3
+    # 32 pixels are one location: all attention is everywhere, as much in the only box as it has share
+    assert metrics["looks"]["stage2"]["focus_per_class"] == {"jump": 1.0}
+    assert set(metrics["looks"]["stage1"]) > {"empty_clusters", "confident_assignments", "entropy"}
     assert metrics["stage2"]["top1"] == Predictions.load(Path("out/predictions.h5")).top1
     assert list(metrics["stage1"]) == ["top1", "top2", "mean_class_accuracy", "clips"]
     with open("out/confused.csv", newline="") as file:

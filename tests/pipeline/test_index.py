@@ -38,7 +38,7 @@ def test_writes_all_tables_and_one_line(project: Path) -> None:
     result = run(project)
     assert result.exit_code == 0, result.output
     assert sorted(written(project)) == [
-        *("classes.txt", "clips.csv", "excluded.csv", "split1.csv", "split2.csv", "split3.csv"),
+        *("boxes.csv", "classes.txt", "clips.csv", "excluded.csv", "split1.csv", "split2.csv", "split3.csv"),
     ]
     assert result.stdout.startswith("index: 24 clips (0 missing) of 2 classes; split1 ")
     assert result.stdout.count("\n") == 1

@@ -1,0 +1,72 @@
+"""Stage params: all of params.yaml is checked, and what does not go together is refused, before anything else runs."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import backbone, codebook, decode, demo, evaluate, extract, index, stage1, stage2
+from tavlad import console
+from tavlad.params import Section, read_yaml
+
+STAGES: tuple[type[Section], ...] = (
+    index.Dataset,
+    *(stage.Parameters for stage in (demo, index, decode, backbone, extract, codebook, stage1, stage2, evaluate)),
+)
+ADVICE = "Correct params.yaml; its comments and presets/ say what each key takes."
+
+
+def check(path: Path | str = "params.yaml") -> None:
+    """Raise a ClickException naming every key of `path` that is unknown, wrong, or in conflict with another."""
+    document = read_yaml(path)
+    messages = []
+    for stage in STAGES:
+        try:
+            stage.load(path)
+        except click.ClickException as error:
+            messages.append(error.message)
+    if messages:
+        raise click.ClickException("\n".join(dict.fromkeys(messages)))
+    known = {stage.section for stage in STAGES} | {key for stage in STAGES for key in stage.shared}
+    rows = [(key, "no stage reads it") for key in document if key not in known]
+    rows += conflicts(document)
+    if rows:
+        raise console.Failures(f"{path} cannot be run", rows, ADVICE)
+
+
+def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The keys of a well-formed params.yaml that do not go together, each with the reason."""
+    if p["crop"] > p["short_side"]:
+        yield "crop", f"a crop of {p['crop']} pixels does not fit into frames with a short side of {p['short_side']}"
+    if p["codebook"]["descriptors"] < p["clusters"]:
+        yield "codebook.descriptors", f"fewer than the {p['clusters']} clusters"
+    if p["stage2"]["micro_batch"] > p["stage2"]["batch"]:
+        yield "stage2.micro_batch", f"larger than stage2.batch, {p['stage2']['batch']}"
+    if p["pooling"] == "avg":
+        if p["attention"] != "none":
+            yield "attention", "pooling: avg weighs all locations alike: set attention: none"
+        if p["temporal"] != "sum":
+            yield "temporal", "pooling: avg knows no order of time: set temporal: sum"
+        if p["assignment"] != "soft":
+            yield "assignment", "pooling: avg has no clusters: leave assignment: soft"
+    absent = {"fc"} if p["attention"] != "joint" else set()
+    absent |= {"gru"} if p["temporal"] == "sum" else set()
+    absent |= {"vlad"} if p["pooling"] == "avg" else set()
+    if absent and set(p["stage2"]["train"]) <= absent:
+        yield "stage2.train", f"nothing is left to train: this variant has no {' and no '.join(sorted(absent))}"
+
+
+@click.command()
+@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
+def main(output: Path) -> None:
+    """Check params.yaml and write a constant to OUTPUT, which the first stages wait for."""
+    check()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.unlink(missing_ok=True)
+    output.write_text("params.yaml was checked\n", encoding="utf-8")
+    console.done("params: every key is known and in range, and they go together")
+
+
+if __name__ == "__main__":
+    main()

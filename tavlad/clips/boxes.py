@@ -1,0 +1,62 @@
+"""True boxes of the acting objects, where a data set brings them: boxes.csv beside its videos, as the demo does."""
+
+import csv
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tavlad.console import Failures
+
+HEADER = ["clip", "frame", "x0", "y0", "x1", "y1"]
+
+
+def read_boxes(path: Path) -> dict[str, np.ndarray]:
+    """By clip id the box of each frame, int64 (n, 4): x0, y0, x1, y1 in pixels of the upright video, ends exclusive.
+
+    Failures, naming the line, where the file is no such table, or a clip's frames do not count from 0.
+    """
+    rows: dict[str, list[list[int]]] = defaultdict(list)
+    with open(path, encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        if next(lines, None) != HEADER:
+            raise _wrong(path, 1, f"the header is not {','.join(HEADER)}")
+        for number, line in enumerate(lines, start=2):
+            try:
+                clip, frame, *box = line[0], *map(int, line[1:])
+            except (ValueError, IndexError):
+                raise _wrong(path, number, "is not a clip id and five whole numbers") from None
+            if len(box) != 4 or frame != len(rows[clip]):
+                raise _wrong(path, number, f"is not frame {len(rows[clip])} of {clip} with four corners")
+            rows[clip].append(box)
+    return {clip: np.array(boxes) for clip, boxes in rows.items()}
+
+
+def take_boxes(root: Path, output: Path) -> None:
+    """Check and copy boxes.csv from `root`; where there is none, write one without rows."""
+    source = root / "boxes.csv"
+    if source.exists():
+        read_boxes(source)
+        shutil.copyfile(source, output)
+    else:
+        output.write_text(",".join(HEADER) + "\n", encoding="utf-8", newline="\n")
+
+
+def in_crop(boxes: np.ndarray, facts: Mapping[str, Any], height: int, width: int, crop: int) -> np.ndarray:
+    """The boxes of the sampled frames, float64 (T, 4), as shares of the centre crop's side, cut at its border.
+
+    `boxes` (n, 4) are those of every frame, `facts` what decoding found, `height` and `width` the stored frames'.
+    """
+    upright = (facts["height"], facts["width"]) if facts["rotation"] % 180 else (facts["width"], facts["height"])
+    scale = np.array([width / upright[0], height / upright[1]] * 2)
+    corner = np.array([(width - crop) // 2, (height - crop) // 2] * 2)
+    shares: np.ndarray = np.clip((boxes[facts["indices"]] * scale - corner) / crop, 0, 1)
+    return shares
+
+
+def _wrong(path: Path, line: int, reason: str) -> Failures:
+    advice = "Repair boxes.csv, or remove it: it only serves to measure the attention."
+    return Failures(f"{path} holds no boxes", [(f"line {line}", reason)], advice)
