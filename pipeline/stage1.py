@@ -97,7 +97,8 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
                 "code": code(stage1),
             }
         )
-        if store.find("stage1", key) is None:
+        new = store.find("stage1", key) is None
+        if new:
             if params.deterministic:
                 devices.make_deterministic()
             weights = load_backbone(backbone)
@@ -118,7 +119,7 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
             state.discard()
         publish(store.get("stage1", key), output)
     console.done(f"{stage}: {describe(output)}")
-    store.record(stage, {"seconds": time.monotonic() - started})
+    store.record(stage, {"seconds": time.monotonic() - started, "key": key, "new": new})
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
                 "code": code(stage2),
             }
         )
-        if store.find("stage2", key) is None:
+        new = store.find("stage2", key) is None
+        if new:
             if params.deterministic:
                 devices.make_deterministic()
             model, _ = load_checkpoint(stage1)
@@ -106,7 +107,7 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
             state.discard()
         publish(store.get("stage2", key), output)
     console.done(f"{stage}: {describe(output)}")
-    store.record(stage, {"seconds": time.monotonic() - started})
+    store.record(stage, {"seconds": time.monotonic() - started, "key": key, "new": new})
 
 
 if __name__ == "__main__":
