@@ -12,6 +12,7 @@ from tavlad.clips.table import read_classes
 from tavlad.learning import held_out
 from tavlad.learning.checkpoints import read_facts
 from tavlad.learning.examples import read_examples
+from tavlad.learning.outcome import read_curve
 from tavlad.params import Section
 from tavlad.recipes import code, versions
 from tavlad.report.evaluation import cropped_boxes, write_evaluation
@@ -47,7 +48,9 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
         common = {"versions": versions("torch", "numpy", "pillow"), "code": code(held_out)}
         how = device.choose(params.device), params.workers, stage, common
         first = held_out.entry(store, "stage1", stage1, features, examples, classes, *how)
-        final = held_out.entry(store, "stage2", stage2, frames, examples, classes, *how)
+        # after 0 epochs the model is that of stage 1: its scores come from the cached maps, not again from frames
+        trained = bool(read_curve(stage2))
+        final = held_out.entry(store, "stage2", stage2, frames, examples, classes, *how) if trained else first
         fresh(output)
         for name, folder in (("_stage1", first), ("", final)):
             publish(folder / "predictions.h5", output / f"predictions{name}.h5")

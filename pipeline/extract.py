@@ -30,7 +30,7 @@ class Parameters(Section):
     batch: int = Field(ge=3)  # a lone frame may run through other kernels than a batch does
     crop: PositiveInt
     features: Literal["relu", "pre_relu"]
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
     workers: NonNegativeInt
 
@@ -44,18 +44,19 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     """Write the maps of the CLIPS (clips.csv), whose stored FRAMES go through BACKBONE, to the folder FEATURES."""
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     with store.lock("extract"):
+        device = devices.choose(params.device)
+        precision = devices.precision(params.precision, device)
         facts = {
             "backbone": backbone_digest(backbone),
-            "params": params.deciding(),
+            "params": {**params.deciding(), "precision": precision},
             "versions": versions("torch", "torchvision", "h5py", "numpy", "pillow"),
             "code": code(layer4, frame_store, cache),
         }
         jobs = extraction.plan([clip.id for clip in read_clips(clips)], frames, facts)
         todo, seen = extraction.missing(store, jobs), 0
         if todo:
-            device = devices.choose(params.device)
             weights, pre_relu = load_backbone(backbone), params.features == "pre_relu"
-            network = layer4.folded_backbone(weights, pre_relu, params.precision, device)
+            network = layer4.folded_backbone(weights, pre_relu, precision, device)
             views = extraction.Views(params.views, params.seed, params.crop, params.batch)
             seen = extraction.extract(store, todo, network, views, params.workers + 1, facts)
         fresh(features)

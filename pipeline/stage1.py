@@ -62,7 +62,7 @@ class Parameters(Section):
     seed: NonNegativeInt
     device: Literal["auto", "cpu", "cuda"]
     workers: NonNegativeInt
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"]
     deterministic: bool
 
     def schedule(self) -> Schedule:
@@ -82,7 +82,7 @@ class Parameters(Section):
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
     """Train stage 1 of SPLIT on the maps under FEATURES and write model.safetensors and curve.csv to OUTPUT."""
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    stage = f"stage1@{split}"
+    stage, device = f"stage1@{split}", devices.choose(params.device)
     with store.lock(stage):
         training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
         classes = tuple(read_classes(index / "classes.txt"))
@@ -92,7 +92,7 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
                 "examples": [training.labelled(), validation.labelled(), classes],
                 "features": {clip: read_recipe(features / f"{clip}.h5") for clip in training.ids + validation.ids},
                 "inputs": [codebook_facts["recipe"], backbone_digest(backbone)],
-                "params": params.deciding(),
+                "params": {**params.deciding(), "precision": devices.precision(params.precision, device)},
                 "versions": versions("torch", "numpy"),
                 "code": code(stage1),
             }
@@ -113,7 +113,7 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
             state = EpochState(store, "stage1", key)
             curve = stage1.train(
                 model, features, training, validation, params.schedule(), params.batch, params.seed,
-                devices.choose(params.device), params.precision, params.workers, state, stage,
+                device, params.precision, params.workers, state, stage,
             )  # fmt: skip
             finish(store, "stage1", model, Facts(classes, params.precision, key), curve)
             state.discard()

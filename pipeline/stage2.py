@@ -47,7 +47,7 @@ class Parameters(Section):
     seed: NonNegativeInt
     device: Literal["auto", "cpu", "cuda"]
     workers: NonNegativeInt
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"]
     deterministic: bool
 
     def schedule(self) -> Schedule:
@@ -74,7 +74,7 @@ class Parameters(Section):
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
     """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write model.safetensors and curve.csv to OUTPUT."""
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    stage = f"stage2@{split}"
+    stage, device = f"stage2@{split}", devices.choose(params.device)
     with store.lock(stage):
         training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
         before = read_facts(stage1)
@@ -83,7 +83,7 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
                 "examples": [training.labelled(), validation.labelled()],
                 "frames": {clip: read_recipe(frames / f"{clip}.h5") for clip in training.ids + validation.ids},
                 "inputs": [before.recipe, backbone_digest(backbone)],
-                "params": params.deciding(),
+                "params": {**params.deciding(), "precision": devices.precision(params.precision, device)},
                 "versions": versions("torch", "torchvision", "numpy", "pillow"),
                 "code": code(stage2),
             }
@@ -96,7 +96,7 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
             model.dropout.p = params.dropout
             stage2.attach_backbone(model, load_backbone(backbone))
             state = EpochState(store, "stage2", key)
-            parts, device = select(model, params.train), devices.choose(params.device)
+            parts = select(model, params.train)
             curve = stage2.train(
                 model, parts, frames, training, validation, params.schedule(), params.batch, params.crop,
                 params.augment, params.seed, device, params.precision, params.workers, state, stage,

@@ -78,6 +78,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(stage).mkdir()
         facts = Facts(tuple(CLASSES), "float32", "recipe", **sizes)
         save_checkpoint(Path(stage, "model.safetensors"), make_model(stage == "stage2", seed=int(stage[-1])), facts)
+        Path(stage, "curve.csv").write_text("epoch,loss,accuracy,lr\n1,2.0,0.5,0.1\n")
     return tmp_path
 
 
@@ -98,6 +99,13 @@ def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path
         with torch.no_grad():
             assert torch.equal(maps_model.forward_maps(maps[None])[0], torch.from_numpy(first.logits[row]))
             assert torch.equal(frames_model(frames[None])[0], torch.from_numpy(final.logits[row]))
+
+
+def test_after_no_epoch_of_stage_2_its_scores_are_those_of_stage_1(project: Path) -> None:
+    Path("stage2/curve.csv").write_text("epoch,loss,accuracy,lr\n")
+    assert run().exit_code == 0
+    for kind in ("predictions", "looks"):
+        assert Path(f"out/{kind}.h5").read_bytes() == Path(f"out/{kind}_stage1.h5").read_bytes()
 
 
 def test_metrics_and_figures_are_written(project: Path) -> None:
