@@ -1,19 +1,32 @@
 """The `tavlad` command, for people; the stages of dvc.yaml do not go through it."""
 
+from importlib import import_module
+
 import click
 
-from tavlad.commands.predict import predict
-from tavlad.commands.store import store
+COMMANDS = ("attend", "check", "experiment", "predict", "store")
 
 
-@click.group()
+class Commands(click.Group):
+    """Imports a command when it is called: torch and DVC take seconds to load, and no command needs everything."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All commands."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command `name` of tavlad.commands.<name>."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"tavlad.commands.{name}"), name)
+        return command
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="tavlad")
 def main() -> None:
     """TA-VLAD: top-down attention recurrent VLAD for action recognition."""
 
-
-for command in (predict, store):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main()

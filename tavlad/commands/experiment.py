@@ -1,0 +1,76 @@
+"""`tavlad experiment`: the experiments of experiments.yaml, by name, and the report of all that ran."""
+
+import os
+from pathlib import Path
+
+import click
+
+from tavlad import console
+from tavlad.experiments import queue
+from tavlad.experiments.outcomes import read_outcome
+from tavlad.experiments.page import write_report
+from tavlad.experiments.plan import Experiment, Plan, read_plan, run_named, runs
+from tavlad.params import read_yaml
+from tavlad.store import Store
+
+
+class Experiments(click.Group):
+    """A command for each experiment of experiments.yaml, beside the fixed ones."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The experiments in the order of the file, then `report`."""
+        return [*read_plan().experiments, *super().list_commands(context)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The fixed command of that name, or the one that runs the experiment."""
+        if fixed := super().get_command(context, name):
+            return fixed
+        plan = read_plan()
+        return _runner(plan, plan.experiments[name]) if name in plan.experiments else None
+
+
+@click.group("experiment", cls=Experiments)
+def experiment() -> None:
+    """Run an experiment of experiments.yaml on the current data set through DVC's queue, or report on all."""
+
+
+def _runner(plan: Plan, chosen: Experiment) -> click.Command:
+    @click.command(help=f"{chosen.title}. What already ran on this commit is not run again.")
+    @click.option("--seeds", default="", help="Such as 1,2,3, instead of those in experiments.yaml.")
+    @click.option("--stage1", is_flag=True, help="Stop after stage 1; names then end in -stage1.")
+    @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at the same time.")
+    @click.option("--queue-only", is_flag=True, help="Leave the start to `dvc queue start`.")
+    def command(seeds: str, stage1: bool, jobs: int, queue_only: bool) -> None:
+        wanted = runs(plan, chosen, _numbers(seeds), stage1)
+        known = queue.states()
+        lacking = queue.missing(wanted, known)
+        queue.enqueue(lacking)
+        if not queue_only:
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+            queue.work([run for run in wanted if known.get(run.name) != "Success"], jobs)
+        ready = len(wanted) - len(lacking)
+        console.done(f"{len(wanted)} runs: {ready} were there or under way, {len(lacking)} are new")
+
+    return command
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise click.ClickException(f"--seeds takes whole numbers with commas between, not '{text}'") from None
+
+
+@experiment.command()
+@click.option("-o", "--output", default="report", show_default=True, type=click.Path(file_okay=False, path_type=Path))
+def report(output: Path) -> None:
+    """Write index.html with its pictures, and tables.md, from the experiments of this commit."""
+    plan, revisions = read_plan(), queue.revisions()
+    ran = [run for name in revisions if (run := run_named(plan, name))]
+    if not ran:
+        raise click.ClickException("no experiment of this commit has succeeded yet: run `tavlad experiment fig4` first")
+    timings = Store.open().root / "timings.jsonl"
+    reading = console.track(ran, "report", len(ran), "runs")
+    outcomes = [read_outcome(run, revisions[run.name], timings) for run in reading]
+    shown = write_report(plan, outcomes, str(read_yaml("params.yaml")["dataset"]["root"]), output)
+    console.done(f"{output}/index.html: {', '.join(shown)}, from {len(ran)} runs")

@@ -1,0 +1,68 @@
+"""DVC's queue: which runs of this commit are done or waiting, and how the others are queued and worked off."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import dvc.api
+
+from tavlad import console
+from tavlad.experiments.plan import Run
+
+POLL = 5.0  # seconds between two looks at the queue
+ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
+LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file
+
+
+def states() -> dict[str, str]:
+    """The state of each experiment of HEAD by its name: Success, Queued, Running or Failed."""
+    rows = dvc.api.exp_show()
+    return {row["Experiment"]: row["State"] or "Success" for row in rows if row["Experiment"]}
+
+
+def revisions() -> dict[str, str]:
+    """The Git revision of each experiment of HEAD that succeeded, by its name."""
+    rows = dvc.api.exp_show()
+    return {row["Experiment"]: row["rev"] for row in rows if row["Experiment"] and row["State"] in (None, "Success")}
+
+
+def missing(runs: Sequence[Run], known: Mapping[str, str]) -> list[Run]:
+    """The runs that are neither done nor on their way; one that failed is missing."""
+    return [run for run in runs if known.get(run.name) not in ("Success", "Queued", "Running")]
+
+
+def enqueue(runs: Sequence[Run]) -> None:
+    """`dvc exp run --queue` for each run; Failures names those that DVC refuses."""
+    rows = []
+    for run in console.track(runs, "queue", len(runs), "experiments"):
+        settings = [part for override in run.overrides for part in ("-S", override)]
+        done = _dvc("exp", "run", "--queue", "--name", run.name, *settings)
+        if done.returncode:
+            rows.append((run.name, (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]))
+    if rows:
+        raise console.Failures(f"{len(rows)} of {len(runs)} experiments cannot be queued", rows, "Nothing was started.")
+
+
+def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] = states) -> None:
+    """Start `jobs` workers and wait until all `runs` have ended; Failures names those that failed."""
+    with open(LOG, "a") as log:
+        subprocess.run([sys.executable, "-m", "dvc", "queue", "start", "--jobs", str(jobs)], stdout=log, stderr=log)
+    over: set[str] = set()
+    with console.bar("experiments", len(runs), "runs") as advance:
+        while len(over) < len(runs):
+            known = look()
+            ended = {run.name for run in runs if known.get(run.name) not in ("Queued", "Running")}
+            running = ", ".join(name for name, state in known.items() if state == "Running")
+            advance(len(ended - over), f"now: {running}" if running else "")
+            over = ended
+            if len(over) < len(runs):
+                time.sleep(POLL)
+    rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
+    if rows:
+        raise console.Failures(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
+
+
+def _dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
