@@ -6,13 +6,16 @@ from typing import Any
 
 import click
 
-from pipeline import backbone, codebook, decode, demo, evaluate, extract, index, stage1, stage2
+from pipeline import backbone, codebook, decode, demo, evaluate, extract, index, stage1, stage2, summary
 from tavlad import console
 from tavlad.params import Section, read_yaml
 
 STAGES: tuple[type[Section], ...] = (
     index.Dataset,
-    *(stage.Parameters for stage in (demo, index, decode, backbone, extract, codebook, stage1, stage2, evaluate)),
+    *(
+        stage.Parameters
+        for stage in (demo, index, decode, backbone, extract, codebook, stage1, stage2, evaluate, summary)
+    ),
 )
 ADVICE = "Correct params.yaml; its comments and presets/ say what each key takes."
 

@@ -2,11 +2,15 @@
 
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import click
+from pydantic import PositiveInt
 from rich.console import Console
 
 from tavlad import console
+from tavlad.params import Section
+from tavlad.report.attention import choose, draw_clips, write_attention
 from tavlad.report.cautions import cautions
 from tavlad.report.curves import draw_curves
 from tavlad.report.metrics import write_json
@@ -15,19 +19,37 @@ from tavlad.report.summary import headline, headline_line, table, write_classes
 from tavlad.store import Store, fresh
 
 
+class Parameters(Section):
+    """Section `summary`: the held-out `clips` whose attention is drawn; none means the first of each class."""
+
+    section: ClassVar[str] = "summary"
+    shared: ClassVar[tuple[str, ...]] = ("crop",)
+    crop: PositiveInt
+    clips: list[str]
+
+
 @click.command()
 @click.argument("evaluate", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("stage1", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("stage2", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("frames", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("metrics", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("splits", nargs=-1, required=True)
-def main(evaluate: Path, stage1: Path, stage2: Path, output: Path, metrics: Path, splits: tuple[str, ...]) -> None:
-    """Sum up SPLITS, each a folder below EVALUATE, STAGE1 and STAGE2: tables and curves to OUTPUT, top-1 to METRICS."""
-    store, started = Store.open(), time.monotonic()
+def main(
+    evaluate: Path, stage1: Path, stage2: Path, frames: Path, output: Path, metrics: Path, splits: tuple[str, ...]
+) -> None:
+    """Sum up SPLITS, each a folder below EVALUATE, STAGE1 and STAGE2: tables and curves to OUTPUT, top-1 to METRICS.
+
+    The attention before and after stage 2 is drawn over clips from FRAMES.
+    """
+    params, store, started = Parameters.load(), Store.open(), time.monotonic()
     with store.lock("summary"):
         results = read_results(evaluate, stage1, stage2, splits)
+        chosen = choose(results, params.clips, frames)
         fresh(output)
+        draw_clips(chosen, evaluate, frames, params.crop, output / "attention")
+        write_attention(results, output / "attention.csv")
         write_classes(results, output / "classes.csv")
         draw_curves(results, output / "curves.png")
         doubts = cautions(results)

@@ -12,9 +12,10 @@ from tavlad.model.tavlad import TAVLAD
 
 @dataclass(frozen=True)
 class Facts:
-    """What a checkpoint knows besides its weights; `precision` is the parameter, which each device reads for itself. The
-    frame path (frames to jpeg_quality) is None after stage 1,
-    which has seen no frame."""
+    """What a checkpoint knows besides its weights; `precision` is the parameter, which each device reads for itself.
+
+    The frame path (frames to jpeg_quality) is None after stage 1, which has seen no frame.
+    """
 
     classes: tuple[str, ...]
     precision: str

@@ -50,7 +50,7 @@ class _Scan:
 
 def read_clip(path: Path | str, count: int, short_side: int) -> DecodedClip:
     """`count` frames, uint8 (count, H, W, 3), upright, square pixels, short side scaled; raises BadVideo."""
-    return _read(path, count, lambda frame, aspect: _scaled_size(frame, aspect, short_side))
+    return _read(path, count, lambda frame, aspect: scaled_size(frame, aspect, short_side))
 
 
 def read_frames(path: Path | str, count: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def read_frames(path: Path | str, count: int) -> np.ndarray:
 
 
 def _read(path: Path | str, count: int, size: Callable[[VideoFrame, Fraction], tuple[int, int]]) -> DecodedClip:
-    with _counted_errors() as errors:
+    with counted_errors() as errors:
         scan = _scan(path, count)
         concealed = errors()
         if scan.decoded_count != scan.header_count:  # rarely; the first pass could not know where to look
@@ -92,7 +92,7 @@ def _rescan(path: Path | str, count: int, decoded_count: int) -> _Scan:
 
 def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
     """Decode the whole file, holding only the frames that a clip of `total` (else the header's count) frames needs."""
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         header = max(stream.frames, 0)
         wanted = indices(total or header, count).tolist() if total or header else []
         aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -106,14 +106,14 @@ def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
                 scan.corrupt += frame.is_corrupt
                 scan.decoded_count += 1
         except av.FFmpegError as error:
-            raise _explained(path, error, f"decoding fails after {scan.decoded_count} frames") from error
+            raise explained(path, error, f"decoding fails after {scan.decoded_count} frames") from error
     if not scan.decoded_count:
         raise BadVideo(path, "no frame decodes")
     return scan
 
 
 @contextmanager
-def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its film, decoded in this thread alone; closed at once, since PyAV leaks otherwise."""
     if not os.path.isfile(path):
         raise BadVideo(path, "is not a file" if os.path.exists(path) else "the file is missing")
@@ -124,7 +124,7 @@ def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(os.path.abspath(path), metadata_errors="replace", container_options=options)
     except av.FFmpegError as error:
-        raise _explained(path, error, "cannot be opened as a video") from error
+        raise explained(path, error, "cannot be opened as a video") from error
     with container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
@@ -135,13 +135,13 @@ def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def _explained(path: Path | str, error: av.FFmpegError, what: str) -> Exception:
+def explained(path: Path | str, error: av.FFmpegError, what: str) -> Exception:
     """BadVideo for what is the file's fault; running out of memory is not."""
     return error if isinstance(error, MemoryError) else BadVideo(path, f"{what} ({error.strerror})")
 
 
 @contextmanager
-def _counted_errors() -> Iterator[Callable[[], int]]:
+def counted_errors() -> Iterator[Callable[[], int]]:
     """A function that says how many errors FFmpeg has logged since; at this level PyAV counts and prints nothing."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.PANIC)
@@ -166,21 +166,21 @@ def _pixels(path: Path | str, scan: _Scan, size: Callable[[VideoFrame, Fraction]
         try:
             scaled = scaler.reformat(frame, width, height, "rgb24", interpolation=RESIZE, threads=1)
         except av.FFmpegError as error:
-            raise _explained(path, error, f"frame {index} of format {frame.format.name} cannot be scaled") from error
-        upright[index] = _turned(scaled.to_ndarray(), frame)
+            raise explained(path, error, f"frame {index} of format {frame.format.name} cannot be scaled") from error
+        upright[index] = turned(scaled.to_ndarray(), frame)
     if len({frame.shape for frame in upright.values()}) > 1:
         raise BadVideo(path, "the picture is turned midway")
     return np.stack([upright[index] for index in scan.wanted])
 
 
-def _scaled_size(frame: VideoFrame, aspect: Fraction, short_side: int) -> tuple[int, int]:
+def scaled_size(frame: VideoFrame, aspect: Fraction, short_side: int) -> tuple[int, int]:
     """Width and height with square pixels and the short side as asked; the long side is rounded."""
     width, height = frame.width * aspect, Fraction(frame.height)
     scale = short_side / min(width, height)
     return math.floor(width * scale + Fraction(1, 2)), math.floor(height * scale + Fraction(1, 2))
 
 
-def _turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
+def turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
     """`pixels` (H, W, 3) as the frame's display matrix asks, to the nearest quarter turn, mirrored or not."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:

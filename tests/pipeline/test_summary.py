@@ -9,8 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.summary import main
+from tavlad.learning.looks import Look, save_looks
 from tavlad.learning.scores import Predictions
 from tavlad.report.metrics import stage_metrics, write_json
+from tavlad.video.decoded import DecodedClip
+from tavlad.video.frames import write_frames
 
 CLASSES = ("a", "b", "c")
 CURVE = "epoch,loss,accuracy,lr\n1,1.1,0.4,0.01\n2,0.2,0.95,0.005\n"
@@ -25,25 +28,45 @@ def fabricate(root: Path, split: str, right: int, excluded: int = 0) -> None:
     folder.mkdir(parents=True)
     made.save(folder / "predictions.h5")
     made.save(folder / "predictions_stage1.h5")
+    for name in ("looks.h5", "looks_stage1.h5"):
+        save_looks(folder / name, ids, [Look(np.full((2, 2, 2), 0.25), ("coot", "crane"), 0.0, 0.0)] * 30)
     scores = stage_metrics(made, 2)
     lost = {"train": excluded, "validation": 0, "test": 0}
-    write_json({"stage1": scores, "stage2": scores, "excluded": lost}, folder / "metrics.json")
+    looks = {stage: {"entropy": 1.0} for stage in ("stage1", "stage2")}
+    write_json({"stage1": scores, "stage2": scores, "excluded": lost, "looks": looks}, folder / "metrics.json")
     for stage in ("stage1", "stage2"):
         (root / stage / split).mkdir(parents=True)
         (root / stage / split / "curve.csv").write_text(CURVE)
+
+
+def write_params(clips: list[str]) -> None:
+    Path("params.yaml").write_text(f"crop: 64\nsummary:\n  clips: {json.dumps(clips)}\n")
+
+
+def store_frames(path: Path) -> None:
+    facts = dict.fromkeys(("header_count", "decoded_count", "rotation", "width", "height", "corrupt", "concealed"), 2)
+    frames = np.zeros((2, 64, 80, 3), np.uint8)
+    decoded = DecodedClip(
+        frames=frames, indices=[0, 1], pts=[0.0, 0.04], fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts
+    )
+    write_frames(path, path.stem, decoded, 95, "recipe")
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store"))
+    write_params([])
+    (tmp_path / "frames").mkdir()
+    for number in range(3):
+        store_frames(tmp_path / "frames" / f"clip {number}.h5")
     for split, right in (("split1", 27), ("split2", 24), ("split3", 30)):
         fabricate(tmp_path, split, right)
     return tmp_path
 
 
 def run(*splits: str) -> str:
-    outcome = CliRunner().invoke(main, ["evaluate", "stage1", "stage2", "summary", "metrics.json", *splits])
+    outcome = CliRunner().invoke(main, ["evaluate", "stage1", "stage2", "frames", "summary", "metrics.json", *splits])
     assert outcome.exit_code == 0, outcome.output
     return outcome.output
 
@@ -53,7 +76,10 @@ def test_it_writes_the_numbers_the_tables_and_the_curves(project: Path) -> None:
     text = (project / "metrics.json").read_text()
     assert list(json.loads(text).items()) == [("mean", 0.9), ("split1", 0.9), ("split2", 0.8), ("split3", 1.0)]
     names = sorted(path.name for path in (project / "summary").iterdir())
-    assert names == ["classes.csv", "curves.png", "warnings.txt"]
+    assert names == ["attention", "attention.csv", "classes.csv", "curves.png", "warnings.txt"]
+    pictures = sorted(path.name for path in (project / "summary/attention").iterdir())
+    assert pictures == ["clip 0.png", "clip 1.png", "clip 2.png"]  # the first of each class
+    assert (project / "summary/attention.csv").read_text() == "measure,class,before,after\nentropy,,1.0,1.0\n"
     assert (project / "summary/warnings.txt").read_text() == "" and "warning" not in output
     assert output.splitlines()[-1] == "summary: mean top-1 0.900 of 0.900, 0.800, 1.000"
 
@@ -62,7 +88,7 @@ def test_the_same_input_gives_the_same_bytes(project: Path) -> None:
     digests = []
     for _ in range(2):
         run("split1", "split2")
-        files = [project / "metrics.json", *sorted((project / "summary").iterdir())]
+        files = [project / "metrics.json", *sorted(path for path in (project / "summary").rglob("*") if path.is_file())]
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert digests[0] == digests[1]
 
@@ -74,3 +100,13 @@ def test_doubts_are_printed_and_kept(project: Path) -> None:
     assert len(kept) == 2 and all(line.startswith("split4: ") for line in kept)
     assert all(f"warning: {line}" in output for line in kept)
     assert json.loads((project / "metrics.json").read_text())["excluded"] == 5
+
+
+def test_clips_that_were_asked_for_are_drawn_and_unknown_ones_stop_it_before_it_writes(project: Path) -> None:
+    write_params(["clip 2"])
+    run("split1")
+    assert [path.name for path in (project / "summary/attention").iterdir()] == ["clip 2.png"]
+    write_params(["clip 2", "clip 99"])
+    outcome = CliRunner().invoke(main, ["evaluate", "stage1", "stage2", "frames", "new", "metrics.json", "split1"])
+    assert outcome.exit_code == 1 and "clip 99: no clip has this id" in outcome.output
+    assert not (project / "new").exists()

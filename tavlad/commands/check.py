@@ -1,0 +1,140 @@
+"""`tavlad check`: whether a data set is complete and decodes, and what it costs, before any hour is spent."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tavlad import console
+from tavlad import device as devices
+from tavlad.checking import official
+from tavlad.checking.cost import Cost, measure
+from tavlad.checking.decoding import verdicts
+from tavlad.checking.estimate import Estimate, Work, estimates, rough, weight
+from tavlad.checking.official import Inventory
+from tavlad.checking.settings import Settings
+from tavlad.clips.listing import Problem, printable
+from tavlad.store import Store
+from tavlad.video.batch import Limits
+
+MEASURED = 3  # clips
+NAMED = 20  # of a kind
+ADVICE = (
+    "Unpack these files again (docs/reproducing.md), or repair them. To go on without some of your clips, name their "
+    "ids under dataset.exclude in params.yaml."
+)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--all", "every", is_flag=True, help=f"Name every file; else at most {NAMED} of a kind.")
+def check(folder: Path, every: bool) -> None:
+    """Say whether DIR is a whole HMDB51, UCF101 or folder of your own clips, and what it costs to train on it.
+
+    Every clip is decoded. Disk and time are measured on three of them, at the sizes of ./params.yaml. Nothing is
+    written to DIR. The exit code is 0 only if nothing is missing and every clip decodes.
+    """
+    settings = Settings.load()
+    inventory = _inventory(folder, settings)
+    Console().print(_counts(folder, inventory))
+    bad, damaged = _decoded(folder, inventory, settings)
+    _remark(folder, inventory, damaged, settings, every)
+    good = sorted(set(inventory.present) - {name for name, _ in bad})
+    problems = [*inventory.problems, *_cost(folder, good, inventory, settings)]
+    gone = [(name, "is listed, but the file is missing") for name in inventory.missing]
+    if rows := [*problems, *_cut(gone, every), *_cut(bad, every)]:
+        title = f"check: {folder} is not a complete {inventory.title}: {len(gone):,} clips are missing, {len(bad):,} "
+        title += f"do not decode, {len(problems):,} other problems"
+        raise console.Failures(title, [(printable(name), printable(reason)) for name, reason in rows], ADVICE)
+    console.done(f"check: {folder} is a complete {inventory.title}; all {len(good):,} clips decode")
+
+
+def _inventory(folder: Path, settings: Settings) -> Inventory:
+    layout, dataset, seed = official.layout_of(folder), settings.dataset, settings.index.seed
+    if dataset.layout != layout:  # these rules are about another data set
+        return official.take(folder, layout, "", 0.0, (), seed)
+    return official.take(folder, layout, dataset.groups, dataset.validation, dataset.exclude, seed)
+
+
+def _decoded(folder: Path, inventory: Inventory, settings: Settings) -> tuple[list[Problem], list[str]]:
+    numbers = settings.decode
+    limits = Limits(numbers.workers, numbers.deadline, numbers.memory)
+    sizes = numbers.frames, numbers.short_side, numbers.min_frames, numbers.tolerance
+    return verdicts(folder, inventory.present, *sizes, limits)
+
+
+def _counts(folder: Path, inventory: Inventory) -> Table:
+    table = Table("", "found", "official", title=f"{folder}: {inventory.title}", title_justify="left")
+    for name, found, right in inventory.rows():
+        style = "" if right is None or found == right else "red"
+        table.add_row(name, f"{found:,}", "-" if right is None else f"{right:,}", style=style)
+    return table
+
+
+def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Settings, every: bool) -> None:
+    """What does not stand in the way of a run, but a person should know."""
+    if inventory.summary:
+        click.echo(f"stage index would say: {inventory.summary}")
+    kinds = (
+        (inventory.extra, "videos are in no list and will not be used"),
+        (damaged, "clips decode with errors that the decoder conceals"),
+    )
+    for names, what in kinds:
+        if names:
+            shown = [printable(name) for name in (names if every else names[:NAMED])]
+            more = f", and {len(names) - len(shown):,} more (--all)" if len(shown) < len(names) else ""
+            console.warn(f"{len(names):,} {what}: {', '.join(shown)}{more}")
+    if settings.dataset.layout != inventory.layout or Path(settings.dataset.root).resolve() != folder.resolve():
+        console.warn(
+            f"params.yaml names another data set: before `dvc repro`, set dataset.root to {folder} "
+            f"and dataset.layout to {inventory.layout}"
+        )
+
+
+def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Settings) -> list[Problem]:
+    """Measure and print disk and time; why they cannot be measured, if so."""
+    if not good or not inventory.splits:
+        return [(str(folder), "no clip decodes, or there are no splits: disk and time were not estimated")]
+    chosen = [folder / good[len(good) * (2 * i + 1) // (2 * MEASURED)] for i in range(MEASURED)]
+    click.echo(f"measuring disk and time on {MEASURED} clips; on a CPU this takes a minute or two", err=True)
+    try:
+        cost = measure(chosen, len(inventory.classes), settings)
+    except (RuntimeError, ValueError) as error:
+        return [("params.yaml", f"disk and time cannot be measured: {error}")]
+    work = Work.of(len(inventory.labels), inventory.splits)
+    kind = devices.choose(settings.extract.device).type
+    Console().print(_times(estimates(cost, work, settings), f"time on this machine's {kind}"))
+    _disk(cost, work)
+    return []
+
+
+def _times(rows: Sequence[Estimate], title: str) -> Table:
+    whole = rough(sum(row.seconds for row in rows))
+    table = Table("stage", title, f"from seconds a clip, measured on {MEASURED} clips", show_footer=True)
+    for row in rows:
+        table.add_row(row.stage, rough(row.seconds), row.arithmetic)
+    table.columns[0].footer, table.columns[1].footer = "all", whole
+    table.columns[2].footer = "rough; index, backbone, codebook and summary were not measured"
+    return table
+
+
+def _disk(cost: Cost, work: Work) -> None:
+    store = Store.open().root
+    free, frames, maps = shutil.disk_usage(store).free, cost.frames * work.clips, cost.maps * work.clips
+    click.echo(
+        f"disk: frames about {weight(frames)} ({work.clips:,} x {weight(cost.frames)}, measured), "
+        f"maps at most {weight(maps)} ({work.clips:,} x {weight(cost.maps)}, before compression); "
+        f"{weight(free)} free at {store}"
+    )
+    if free < frames + maps:
+        console.warn("the disk may be too small: set TAVLAD_STORE and DVC's cache to a larger one, or fewer views")
+
+
+def _cut(rows: Sequence[Problem], every: bool) -> list[Problem]:
+    """At most NAMED of `rows`, and how many more there are."""
+    if every or len(rows) <= NAMED:
+        return list(rows)
+    return [*rows[:NAMED], ("...", f"and {len(rows) - NAMED:,} more; --all names them")]

@@ -1,0 +1,58 @@
+"""All frames of a video, one at a time, and back to a video for people to watch; memory does not grow with length."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from tavlad.video.reader import RESIZE, SANE_ASPECT, BadVideo, counted_errors, explained, opened, scaled_size, turned
+
+RATES = (1, 240)  # frames a second; outside, the header's rate is rubbish
+USUAL_RATE = Fraction(25)
+
+
+def stream_frames(path: Path | str, short_side: int) -> Iterator[np.ndarray]:
+    """Every frame of a video, uint8 (H, W, 3), with the pixels that `read_clip` gives those it samples.
+
+    The size is that of the first frame. BadVideo as soon as decoding fails.
+    """
+    scaler, size, shape = VideoReformatter(), None, None
+    with counted_errors(), opened(path) as (container, stream):
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        aspect = aspect if SANE_ASPECT[0] <= aspect <= SANE_ASPECT[1] else Fraction(1)
+        try:
+            for frame in container.decode(stream):
+                size = size or scaled_size(frame, aspect, short_side)
+                scaled = scaler.reformat(frame, *size, "rgb24", interpolation=RESIZE, threads=1)
+                upright = turned(scaled.to_ndarray(), frame)
+                shape = shape or upright.shape
+                if upright.shape != shape:
+                    raise BadVideo(path, "the picture is turned midway")
+                yield upright
+        except av.FFmpegError as error:
+            raise explained(path, error, "decoding fails") from error
+
+
+def write_stream(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
+    """Encode frames uint8 (H, W, 3), RGB, of one even size as H.264, or as MPEG-4 where PyAV has no x264.
+
+    `fps` is what the header of a video says; where that cannot be, 25 a second. ValueError without frames.
+    """
+    remaining = iter(frames)
+    first = next(remaining, None)
+    if first is None:
+        raise ValueError(f"{path}: a video needs at least one frame")
+    rate = Fraction(fps).limit_denominator(1001) if RATES[0] <= fps <= RATES[1] else USUAL_RATE
+    codec, options = ("libx264", {"crf": "20"}) if "libx264" in av.codecs_available else ("mpeg4", {"qscale": "3"})
+    with av.open(path, "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream(codec, rate=rate, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = "yuv420p"  # all that some players know
+        for frame in chain([first], remaining):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))

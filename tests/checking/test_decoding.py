@@ -1,0 +1,28 @@
+"""Which clips stage decode would refuse, by name."""
+
+import os
+from pathlib import Path
+
+from tavlad.checking.decoding import verdicts
+from tavlad.video.batch import Limits
+
+LIMITS = Limits(workers=1, deadline=30, megabytes=1000)
+
+
+def bad(root: Path, min_frames: int = 2) -> list[tuple[str, str]]:
+    return verdicts(root, sorted(file.name for file in root.iterdir()), 2, 16, min_frames, 0.1, LIMITS)[0]
+
+
+def test_every_name_of_a_broken_file_is_given(tmp_path, tiny):
+    os.link(tiny, tmp_path / "good.avi")
+    (tmp_path / "empty.avi").touch()
+    os.link(tmp_path / "empty.avi", tmp_path / "link.avi")
+    (tmp_path / "symbolic.avi").symlink_to("empty.avi")
+    names = ("empty.avi", "link.avi", "symbolic.avi")
+    assert bad(tmp_path) == [(name, "the file is empty") for name in names]
+
+
+def test_clips_are_held_to_min_frames(tmp_path, tiny):
+    os.link(tiny, tmp_path / "short.avi")
+    assert bad(tmp_path) == []
+    assert bad(tmp_path, min_frames=3) == [("short.avi", "only 2 frames decode, fewer than min_frames: 3")]

@@ -1,0 +1,115 @@
+"""The film of a tiny model: what it shows is what the model says of the first frames, and of all."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from tavlad.cli import main
+from tavlad.commands.attend import see
+from tavlad.commands.predict import rank
+from tavlad.features.views import centre_view
+from tavlad.learning.checkpoints import Facts, save_checkpoint
+from tavlad.model.resnet import Backbone
+from tavlad.model.tavlad import TAVLAD
+from tavlad.video.frames import from_jpeg, to_jpeg
+from tavlad.video.reader import read_clip
+from tavlad.video.stream import write_stream
+
+CPU = torch.device("cpu")
+CLASSES = ("dance", "jump", "run")
+SETTINGS = {
+    "hidden": 6, "alpha": 10.0, "attention": "joint", "attention_scale": "N", "attention_pool": "sum",
+    "temporal": "gru", "assignment": "soft", "pooling": "vlad", "features": "relu", "dropout": 0.5,
+}  # fmt: skip
+
+
+def make_model(folder: Path, backbone: bool = True, **changes: str) -> Path:
+    torch.manual_seed(0)
+    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), 3, **SETTINGS | changes)
+    sizes = {}
+    if backbone:
+        model.attach(Backbone(pre_relu=False))
+        sizes = {"frames": 3, "short_side": 80, "crop": 64, "jpeg_quality": 95}
+    folder.mkdir()
+    save_checkpoint(folder / "model.safetensors", model, Facts(CLASSES, "float32", "recipe", **sizes))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model") / "split1")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    frames = (np.repeat(np.repeat(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8), 8, 0), 8, 1) for _ in range(9))
+    write_stream(tmp_path / "clip.mp4", frames, 15)
+    return tmp_path / "clip.mp4"
+
+
+def run(clip: Path, model: Path, output: Path) -> Result:
+    return CliRunner().invoke(main, ["attend", str(clip), "--model", str(model), "-o", str(output), "--device", "cpu"])
+
+
+def test_a_film_of_all_frames_is_written(clip: Path, model: Path, tmp_path: Path) -> None:
+    outcome = run(clip, model, tmp_path / "new" / "film.mp4")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.output.splitlines()[-1] == f"attend: {tmp_path}/new/film.mp4"
+    with av.open(tmp_path / "new" / "film.mp4") as film:
+        stream = film.streams.video[0]
+        assert (stream.average_rate, stream.width, stream.height) == (15, 96 * 5 + 360, 80 * 5)
+        assert sum(1 for _ in film.decode(stream)) == 9
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["film.mp4"]
+
+
+def test_running_probabilities_end_where_predict_does_and_begin_with_one_frame(clip: Path, model: Path) -> None:
+    decoded, sight = see(clip, model, CPU)
+    final = {name: probability for name, probability, _ in rank(clip, model, CPU)}
+    np.testing.assert_allclose(sight.probabilities[-1], [final[name] for name in CLASSES], atol=1e-6)
+    network = TAVLAD.from_checkpoint(model)
+    frames = centre_view(torch.from_numpy(from_jpeg(to_jpeg(read_clip(clip, 3, 80).frames, 95))), 64)
+    with torch.no_grad():
+        for t in (1, 2):
+            expected = network(frames[None, :t])[0].softmax(dim=0)
+            np.testing.assert_allclose(sight.probabilities[t - 1], expected, atol=1e-5)
+        assert network.attention is not None
+        expected = network.attention(torch.relu(network.maps_of(frames[None])[1][0]))
+    np.testing.assert_allclose(sight.attention, expected, atol=1e-5)
+    assert sight.attention.shape == (3, 2, 2) and sight.indices == decoded.indices == [1, 4, 7]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"attention": "none"}, "attention: none"), ({"pooling": "avg", "attention": "none"}, "pooling: avg")],
+)
+def test_a_model_without_attention_is_refused_by_its_setting(
+    clip: Path, tmp_path: Path, changes: dict[str, str], named: str
+) -> None:
+    outcome = run(clip, make_model(tmp_path / "blind", **changes), tmp_path / "film.mp4")
+    assert outcome.exit_code == 1 and f"no attention map to show: it was trained with {named}" in outcome.output
+    assert not (tmp_path / "film.mp4").exists()
+
+
+def test_a_stage_1_model_is_refused(clip: Path, tmp_path: Path) -> None:
+    outcome = run(clip, make_model(tmp_path / "first", backbone=False), tmp_path / "film.mp4")
+    assert outcome.exit_code == 1 and "is a stage 1 model" in outcome.output
+
+
+def test_what_is_no_video_is_named_and_leaves_nothing(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.avi").write_text("no film")
+    outcome = run(tmp_path / "text.avi", model, tmp_path / "film.mp4")
+    assert outcome.exit_code == 1 and "text.avi" in outcome.output and "cannot be opened as a video" in outcome.output
+    assert [path.name for path in tmp_path.iterdir()] == ["text.avi"]
+
+
+def test_neither_the_clip_is_overwritten_nor_a_form_guessed(clip: Path, model: Path, tmp_path: Path) -> None:
+    before = clip.read_bytes()
+    assert "overwrite the clip" in run(clip, model, tmp_path / "." / "clip.mp4").output
+    assert clip.read_bytes() == before
+    outcome = run(clip, model, tmp_path / "film.gif")
+    assert outcome.exit_code == 2 and "does not end in .mp4" in outcome.output
