@@ -11,7 +11,6 @@ import pytest
 
 from tavlad.learning.scores import Predictions
 
-STAGES = ["demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary"]
 CLIPS = 24
 BAD = ("Ripen/v_Ripen_g01_c01", "Open/v_Open_g02_c01", "Hide/v_Hide_g03_c01", "Build/v_Build_g01_c01")
 
@@ -183,6 +182,32 @@ def test_a_queued_experiment_sees_added_clips(whole, new_project):
         assert "Failed" not in status and time.monotonic() < deadline, status
         time.sleep(2)
     assert "few" in project.run("dvc", "exp", "show", "--csv").stdout
+
+
+EXPERIMENTS = """
+base: {temporal: gru}
+variants:
+  small: {set: {hidden: 4}, paper: 50.0}
+experiments:
+  one: {title: One, variants: [small], seeds: [1]}
+"""
+
+
+def test_an_experiment_runs_by_name_is_not_run_again_and_is_reported(whole):
+    (whole.folder / "experiments.yaml").unlink()
+    (whole.folder / "experiments.yaml").write_text(EXPERIMENTS)
+    whole.commit("own experiments")
+    assert whole.run("tavlad", "experiment", "report", check=False).returncode == 1  # there is nothing to report
+    first = whole.run("tavlad", "experiment", "one", "--stage1")
+    assert first.stdout.splitlines()[-1] == "1 runs: 0 were there or under way, 1 are new"
+    again = whole.run("tavlad", "experiment", "one", "--stage1")
+    assert again.stdout.splitlines()[-1] == "1 runs: 1 were there or under way, 0 are new"
+    whole.run("tavlad", "experiment", "report")
+    tables = (whole.folder / "report" / "tables.md").read_text()
+    row = next(line for line in tables.splitlines() if line.startswith("| small"))
+    trained = 3 * 4 * (512 + 4 + 2) + 4 * 4 * 8 + 8  # a GRU of 4, and the classifier of 4 clusters x 4 on 8 classes
+    assert f"| {trained:,} | 50.0 |" in row
+    assert whole.run("git", "status", "--porcelain", "params.yaml").stdout == ""
 
 
 def test_one_new_clip_costs_one_clip(whole):
