@@ -71,7 +71,7 @@ def _trained(header: Mapping[str, Any]) -> int:
 def _seconds(timings: Path, recipes: Iterable[str]) -> float | None:
     """The seconds of the trainings by `recipes`, summed; None if the store's notes lack one."""
     lines = timings.read_text(encoding="utf-8").splitlines() if timings.exists() else []
-    taken = {line["key"]: line["seconds"] for line in map(json.loads, lines) if line.get("new")}
+    taken = {line["key"]: line["seconds"] for line in map(json.loads, lines) if "key" in line and line["new"]}
     found = [taken.get(recipe) for recipe in recipes]
     return None if None in found else float(sum(second for second in found if second is not None))
 

@@ -11,7 +11,7 @@ import dvc.api
 from tavlad import console
 from tavlad.experiments.plan import Run
 
-POLL = 30.0  # seconds between two looks at the queue, which take DVC a second or two of a core
+POLL = 60.0  # seconds between two looks at the queue; each takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file
 
