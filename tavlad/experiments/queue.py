@@ -11,7 +11,7 @@ import dvc.api
 from tavlad import console
 from tavlad.experiments.plan import Run
 
-POLL = 60.0  # seconds between two looks at the queue; each takes DVC some seconds of a core
+PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file
 
@@ -50,6 +50,7 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
     with open(LOG, "a") as log:
         subprocess.run([sys.executable, "-m", "dvc", "queue", "start", "--jobs", str(jobs)], stdout=log, stderr=log)
     over: set[str] = set()
+    pause, longest = PAUSES
     with console.bar("experiments", len(runs), "runs") as advance:
         while len(over) < len(runs):
             known = look()
@@ -58,7 +59,8 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
             advance(len(ended - over), f"now: {running}" if running else "")
             over = ended
             if len(over) < len(runs):
-                time.sleep(POLL)
+                time.sleep(pause)
+                pause = min(1.5 * pause, longest)
     rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
     if rows:
         raise console.Failures(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
