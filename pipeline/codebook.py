@@ -10,7 +10,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from tavlad import console
 from tavlad.features.cache import read_recipe
 from tavlad.learning import kmeans
-from tavlad.learning.codebook import describe, save_codebook
+from tavlad.learning.codebook import describe, load_codebook, save_codebook
 from tavlad.learning.examples import read_examples
 from tavlad.params import Section
 from tavlad.recipes import code, digest, versions
@@ -48,10 +48,14 @@ def main(split: str, index: Path, features: Path, output: Path) -> None:
         key = digest(recipe)
         if store.find("codebook", key) is None:
             found = kmeans.sample(features, ids, params.descriptors, params.seed)
-            centers, facts = kmeans.fit(found, params.clusters, params.iterations, params.alpha, params.seed)
+            centers, fitted = kmeans.fit(found, params.clusters, params.iterations, params.alpha, params.seed)
             with store.create("codebook", key) as aside:
-                save_codebook(aside, centers, facts, key)
+                save_codebook(aside, centers, fitted, key)
         publish(store.get("codebook", key), output)
+    centers, facts = load_codebook(output)
+    if facts["empty"]:
+        advice = "lower clusters, or raise codebook.descriptors"
+        console.warn(f"codebook@{split}: {facts['empty']} of {len(centers)} clusters are empty: {advice}")
     console.done(f"codebook@{split}: {describe(output)}")
     store.record(f"codebook@{split}", {"seconds": time.monotonic() - started})
 

@@ -1,14 +1,25 @@
 """What a person must not miss before believing, or publishing, the numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tavlad.learning.scores import Predictions
 from tavlad.report.metrics import lost
-from tavlad.report.results import Result
+from tavlad.report.results import STAGES, Result
 
 LEARNED = 0.7  # stage 2 from a stage 1 that fits less of its own training clips tends to make the model worse
+COLLAPSED = 0.1  # of the largest entropy: that of 95 % of the attention in one of 7x7 locations
+UNIFORM = 0.999  # of the largest entropy: locations then differ in weight by less than a tenth (standard deviation)
+UNUSED = 0.95  # of the clusters, by a clip: of the paper's 64, it then uses three
+BLURRED = 0.01  # of the descriptors: hardly any of them then belongs to one cluster
+LOOKS: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # measure, when to doubt it, and what to say then
+    ("entropy", lambda share: share < COLLAPSED, "attention has collapsed: nearly all of it lies in one location"),
+    ("entropy", lambda share: share > UNIFORM, "attention is uniform, so the model does as with attention: none"),
+    ("empty_clusters", lambda share: share > UNUSED, "a clip uses almost none of the clusters; try fewer"),
+    ("confident_assignments", lambda share: share < BLURRED, "clusters share every descriptor; raise alpha"),
+)
 
 
 def cautions(results: Sequence[Result]) -> list[str]:
@@ -31,6 +42,15 @@ def _of(result: Result) -> Iterator[str]:
     if never := _never_predicted(final):
         names = ", ".join(never[:5]) + (", ..." if len(never) > 5 else "")
         yield f"{len(never)} of {len(final.classes)} classes are never predicted: {names}"
+    yield from _of_looks(result.metrics.get("looks", {}))
+
+
+def _of_looks(looks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Doubts about the measures of where each stage's model looks; what a variant has not is not measured."""
+    for measure, doubtful, words in LOOKS:
+        found = {stage: looks[stage][measure] for stage in STAGES if measure in looks.get(stage, {})}
+        if wrong := [f"{stage} ({measure} {share:.3f})" for stage, share in found.items() if doubtful(share)]:
+            yield f"{' and '.join(wrong)}: {words}"
 
 
 def _chance(predictions: Predictions) -> float | None:

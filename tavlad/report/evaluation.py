@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,19 @@ FILES = {"stage1": "_stage1", "stage2": ""}  # the end of the names of a stage's
 
 
 def write_evaluation(folder: Path, index: Path, split: str, top: int, boxes: Mapping[str, np.ndarray]) -> str:
-    """Write metrics.json of the predictions and looks in `folder`, confusion.png and confused.csv; the closing line.
+    """Write metrics.json (`evaluation_document`), confusion.png and confused.csv to `folder`; the closing line."""
+    metrics = evaluation_document(folder, index, split, top, boxes)
+    line, final = evaluation_line(metrics), Predictions.load(folder / "predictions.h5")
+    write_json(metrics, folder / "metrics.json")
+    draw_confusion(final, f"{split}: {line}", folder / "confusion.png")
+    write_confused(final, PAIRS, folder / "confused.csv")
+    return line
+
+
+def evaluation_document(
+    folder: Path, index: Path, split: str, top: int, boxes: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """What metrics.json says of the predictions and looks in `folder`.
 
     `index` is the folder that stage index wrote: it knows the parts of `split`, and what they lost. `boxes` are those
     of `cropped_boxes`.
@@ -32,11 +45,7 @@ def write_evaluation(folder: Path, index: Path, split: str, top: int, boxes: Map
     metrics["looks"] = {
         stage: look_metrics(read_looks(folder / f"looks{end}.h5"), labels, boxes) for stage, end in FILES.items()
     }
-    line = evaluation_line(metrics)
-    write_json(metrics, folder / "metrics.json")
-    draw_confusion(final, f"{split}: {line}", folder / "confusion.png")
-    write_confused(final, PAIRS, folder / "confused.csv")
-    return line
+    return metrics
 
 
 def cropped_boxes(table: Path, frames: Path, ids: Sequence[str], model: Facts) -> dict[str, np.ndarray]:

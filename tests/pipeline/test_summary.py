@@ -32,7 +32,7 @@ def fabricate(root: Path, split: str, right: int, excluded: int = 0) -> None:
         save_looks(folder / name, ids, [Look(np.full((2, 2, 2), 0.25), ("coot", "crane"), 0.0, 0.0)] * 30)
     scores = stage_metrics(made, 2)
     lost = {"train": excluded, "validation": 0, "test": 0}
-    looks = {stage: {"entropy": 1.0} for stage in ("stage1", "stage2")}
+    looks = {stage: {"entropy": 0.9} for stage in ("stage1", "stage2")}
     write_json({"stage1": scores, "stage2": scores, "excluded": lost, "looks": looks}, folder / "metrics.json")
     for stage in ("stage1", "stage2"):
         (root / stage / split).mkdir(parents=True)
@@ -79,7 +79,7 @@ def test_it_writes_the_numbers_the_tables_and_the_curves(project: Path) -> None:
     assert names == ["attention", "attention.csv", "classes.csv", "curves.png", "warnings.txt"]
     pictures = sorted(path.name for path in (project / "summary/attention").iterdir())
     assert pictures == ["clip 0.png", "clip 1.png", "clip 2.png"]  # the first of each class
-    assert (project / "summary/attention.csv").read_text() == "measure,class,before,after\nentropy,,1.0,1.0\n"
+    assert (project / "summary/attention.csv").read_text() == "measure,class,before,after\nentropy,,0.9,0.9\n"
     assert (project / "summary/warnings.txt").read_text() == "" and "warning" not in output
     assert output.splitlines()[-1] == "summary: mean top-1 0.900 of 0.900, 0.800, 1.000"
 

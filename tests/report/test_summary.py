@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from tavlad.learning.scores import Predictions
-from tavlad.report.cautions import cautions
+from tavlad.report.cautions import COLLAPSED, UNIFORM, cautions
 from tavlad.report.curves import draw_curves
+from tavlad.report.looks import entropy
 from tavlad.report.metrics import stage_metrics
 from tavlad.report.results import Result, read_curve, read_results
 from tavlad.report.summary import headline, headline_line, table, write_classes
@@ -102,6 +103,47 @@ def test_sound_results_raise_no_doubt(results: list[Result]) -> None:
 )
 def test_every_doubt_is_named_alone(doubtful: Result, words: str) -> None:
     assert [words in line for line in cautions([doubtful])] == [True]
+
+
+def looked(**measures: tuple[float, float]) -> Result:
+    """A sound split whose looks have these measures after stage 1 and stage 2."""
+    sound = result("s", predictions(38), predictions(38))
+    usual = {"entropy": (0.9, 0.85), "empty_clusters": (0.4, 0.4), "confident_assignments": (0.9, 0.9)}
+    pairs = usual | measures
+    sound.metrics["looks"] = {
+        stage: {name: pair[place] for name, pair in pairs.items()} for place, stage in enumerate(("stage1", "stage2"))
+    }
+    return sound
+
+
+@pytest.mark.parametrize(
+    ("measures", "line"),
+    [
+        ({"entropy": (0.9, 0.05)}, "stage2 (entropy 0.050): attention has collapsed"),
+        ({"entropy": (1.0, 0.9)}, "stage1 (entropy 1.000): attention is uniform"),
+        ({"empty_clusters": (0.96, 0.97)}, "stage1 (empty_clusters 0.960) and stage2 (empty_clusters 0.970): a clip"),
+        ({"confident_assignments": (0.9, 0.0)}, "stage2 (confident_assignments 0.000): clusters share every"),
+        ({}, None),
+    ],
+)
+def test_looks_that_say_nothing_are_doubted(measures: dict[str, tuple[float, float]], line: str | None) -> None:
+    assert [found.startswith(f"s: {line}") for found in cautions([looked(**measures)])] == ([True] if line else [])
+
+
+def test_a_variant_without_attention_and_clusters_is_not_doubted_for_it() -> None:
+    plain = looked()
+    plain.metrics["looks"] = {"stage1": {}, "stage2": {}}
+    assert cautions([plain]) == []
+
+
+def test_the_thresholds_of_entropy_mean_what_they_say() -> None:
+    """By closed form on 7x7 locations: 95 % in one of them; weights that differ by a tenth of their mean."""
+    one = np.full((7, 7), 0.05 / 48)
+    one[3, 3] = 0.95
+    assert entropy(one) == pytest.approx(COLLAPSED, abs=0.005)
+    rough = 1 + 0.1 * np.resize([-1, 1], 48)
+    share = entropy((rough / rough.sum()).reshape(6, 8))
+    assert share < UNIFORM and 1 - share == pytest.approx(0.1**2 / 2 / np.log(48), rel=0.01)
 
 
 def test_a_small_loss_in_stage_2_is_no_doubt() -> None:

@@ -1,0 +1,92 @@
+"""`tavlad verify`: whether the numbers of data/ are what the predictions say, and those what the models say."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import click
+from safetensors import SafetensorError
+
+from tavlad import console
+from tavlad import device as devices
+from tavlad.checking.claims import foreign, leaks, wrong_counts, wrong_headline, wrong_metrics
+from tavlad.checking.repeating import Place, distances
+from tavlad.clips.listing import Problem
+from tavlad.params import read_yaml
+
+DATA = Path("data")
+TOLERANCE = 1e-3  # of the largest value: below it another machine may have made them, above it another model or input
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)  # a file that is missing, or holds nonsense
+ADVICE = (
+    "`dvc status` names what was changed by hand, `dvc checkout --force` brings back what DVC recorded, `dvc repro` "
+    "makes the rest. If logits alone are far off, verify on the machine that made them, with its number of threads."
+)
+
+
+@click.command()
+@click.option(
+    "--sample", default=5, show_default=True, type=click.IntRange(min=0),
+    help="Held-out clips of each split that the models score again.",
+)  # fmt: skip
+def verify(sample: int) -> None:
+    """Recompute all metrics from the saved predictions, and a sample of the predictions from the models.
+
+    The clips and labels of the predictions are compared with the index. The exit code is 0 only if all is as written.
+    """
+    top, device = _settings()
+    splits = sorted(path.parent.name for path in (DATA / "evaluate").glob("*/metrics.json"))
+    if not splits:
+        raise click.ClickException(f"{DATA / 'evaluate'} holds no metrics.json: run `dvc repro` first.")
+    rows: list[Problem] = []
+    apart: dict[Place, float] = {}
+    for split in console.track(splits, "verify", len(splits), "splits"):
+        for check in (leaks, foreign, partial(wrong_metrics, top=top)):
+            rows += _found(split, partial(check, DATA, split))
+        try:
+            apart |= distances(DATA, split, sample, devices.choose(device))
+        except UNREADABLE as error:
+            rows.append(_unreadable(split, error))
+    for check_all in (wrong_headline, wrong_counts):
+        rows += _found("all splits", partial(check_all, DATA, splits))
+    rows += [
+        (file, f"{what} of {clip} computed again differ by up to {distance:.1e} of their largest value")
+        for (file, clip, what), distance in apart.items()
+        if not distance <= TOLERANCE
+    ]
+    if rows:
+        raise console.Failures(f"verify: {DATA} is not what it claims", list(dict.fromkeys(rows)), ADVICE)
+    console.done(f"verify: {', '.join(splits)}: all metrics follow from the predictions; {_agreement(apart)}")
+
+
+def _settings() -> tuple[int, str]:
+    """`evaluate.top` and `device` of params.yaml."""
+    document = read_yaml("params.yaml")
+    try:
+        return int(document["evaluate"]["top"]), str(document["device"])
+    except (KeyError, TypeError, ValueError):
+        message = "params.yaml has no number evaluate.top, or no device: compare with presets/hmdb51.yaml."
+        raise click.ClickException(message) from None
+
+
+def _found(place: str, check: Callable[[], Iterable[Problem]]) -> list[Problem]:
+    """What `check` finds wrong; if it cannot be carried out, the reason."""
+    try:
+        return list(check())
+    except UNREADABLE as error:
+        return [_unreadable(place, error)]
+
+
+def _unreadable(place: str, error: Exception) -> Problem:
+    return place, f"cannot be verified: {type(error).__name__}: {error}"
+
+
+def _agreement(apart: Mapping[Place, float]) -> str:
+    """What was computed again, in words; a warning if not every bit is the same."""
+    count, largest = len({clip for _, clip, _ in apart}), max(apart.values(), default=0.0)
+    if largest == 0:
+        return f"the models give the same bits again for {count} held-out clips"
+    console.warn(
+        f"the models give logits or attention again that differ by up to {largest:.1e} of the largest value: "
+        "another machine, or another number of threads, made the predictions"
+    )
+    return f"the models give almost the same again for {count} held-out clips (within {largest:.1e})"

@@ -1,0 +1,187 @@
+"""What a change reaches, stage by stage and clip by clip: everything downstream of it, and nothing else."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import pytest
+from ruamel.yaml import YAML
+
+from tests.test_dag import CLIPS, entries, ran
+
+LINE = ["index", "decode", "extract", "codebook", "stage1", "stage2", "evaluate", "summary"]
+VIDEO = "Ripen/v_Ripen_g01_c01"
+
+
+def since(stage: str) -> set[str]:
+    return set(LINE[LINE.index(stage) :])
+
+
+@pytest.fixture(scope="module")
+def ready(new_project):
+    """A project that ran to the end on clips of its own, with one split: the three are alike."""
+    project = new_project("stale")
+    project.edit({"dataset": {"root": "data/raw"}, "stage1": {"epochs": 1}, "stage2": {"epochs": 1}})
+    dag = project.folder / "dvc.yaml"
+    lines = [line for line in dag.read_text().splitlines() if not re.fullmatch(r" +- data/.*/split[23]", line)]
+    text = "\n".join(lines).replace("[split1, split2, split3]", "[split1]").replace("split1 split2 split3", "split1")
+    dag.write_text(text + "\n")
+    project.run("dvc", "repro", "demo")
+    shutil.copytree(project.folder / "data" / "demo", project.folder / "data" / "raw", copy_function=shutil.copyfile)
+    project.run("dvc", "repro")
+    project.commit("ran")
+    return project
+
+
+def change(project, what: str | dict) -> None:
+    """Edit parameters (a dictionary), the last byte of a video, or else append a line of code to a module."""
+    if isinstance(what, dict):
+        project.edit(what)
+    elif what == VIDEO:
+        file = project.folder / "data" / "raw" / f"{VIDEO}.avi"
+        file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    else:
+        file = project.folder / what
+        file.write_text(file.read_text() + "\nCHANGED = True\n")
+
+
+@contextmanager
+def changed(project, *changes: str | dict) -> Iterator[None]:
+    """The project with `changes`; afterwards all is as it was, whatever happened."""
+    video = project.folder / "data" / "raw" / f"{VIDEO}.avi"
+    before = video.read_bytes()
+    try:
+        for what in changes:
+            change(project, what)
+        yield
+    finally:
+        video.write_bytes(before)
+        project.run("git", "checkout", "-q", ".")
+
+
+def stale_stages(project) -> set[str]:
+    """The stages whose own parameters, code or input changed: `dvc repro` would run them whatever the others give."""
+    return {name.split("@")[0] for name in json.loads(project.run("dvc", "status", "--json").stdout)}
+
+
+def reached(project, stale: set[str]) -> set[str]:
+    """`stale` and all that follows from their outputs by dvc.lock; that of `params` is a constant."""
+    stages = {name.split("@")[0]: stage for name, stage in documents(project).items()}
+    found = set(stale)
+    for _ in stages:
+        outputs = [out["path"] for name in found - {"params"} for out in stages[name]["outs"]]
+        for name, stage in stages.items():
+            paths = [Path(dep["path"]) for dep in stage["deps"]]
+            if any(path == Path(out) or Path(out) in path.parents for path in paths for out in outputs):
+                found.add(name)
+    return found
+
+
+def documents(project) -> dict:
+    return YAML(typ="safe").load(project.folder / "dvc.lock")["stages"]
+
+
+@pytest.mark.parametrize(
+    ("what", "stale", "all_reached"),
+    [
+        ({"workers": 1, "device": "cpu"}, "", set()),
+        ({"demo": {"seed": 2}}, "demo", {"demo"}),  # these clips are not the demo's
+        ({"dataset": {"exclude": [VIDEO]}}, "index", since("index")),
+        ({"frames": 5}, "decode", since("decode")),
+        ({"backbone": {"seed": 2}}, "backbone", {"backbone"} | since("extract")),
+        ({"crop": 32}, "extract stage2 summary", since("extract")),
+        ({"extract": {"views": 2}}, "extract", since("extract")),
+        ({"clusters": 5}, "codebook", since("codebook")),
+        ({"seed": 2}, "codebook stage1 stage2", since("codebook")),
+        ({"temporal": "sum"}, "stage1", since("stage1")),
+        ({"stage2": {"lr": 1e-5}}, "stage2", since("stage2")),
+        ({"evaluate": {"top": 3}}, "evaluate", since("evaluate")),
+        ({"summary": {"clips": [VIDEO]}}, "summary", since("summary")),
+    ],
+    ids=str,
+)
+def test_a_parameter_reaches_what_follows_from_it(ready, what, stale, all_reached):
+    with changed(ready, what):
+        found = stale_stages(ready)
+    assert found == {"params", *stale.split()}  # which reads all of params.yaml, in no time
+    assert reached(ready, found) == {"params"} | all_reached
+
+
+@pytest.mark.parametrize(
+    ("what", "stale", "all_reached"),
+    [
+        (VIDEO, "index decode", since("index")),
+        ("pipeline/extract.py", "params extract", since("extract")),
+        ("tavlad/clips/scene.py", "params demo backbone", {"demo", "backbone"} | since("extract")),
+        ("tavlad/video/reader.py", "params decode", since("decode")),
+        ("tavlad/learning/kmeans.py", "params codebook", since("codebook")),
+        ("tavlad/model/temporal.py", "params stage1 stage2 evaluate", since("stage1")),
+        ("tavlad/learning/held_out.py", "params evaluate", since("evaluate")),
+        ("tavlad/report/cautions.py", "params summary", since("summary")),
+        ("tavlad/commands/predict.py", "", set()),
+    ],
+)
+def test_a_byte_of_a_video_or_a_line_of_code_reaches_what_follows_from_it(ready, what, stale, all_reached):
+    with changed(ready, what):
+        found = stale_stages(ready)
+    assert found == set(stale.split())
+    assert reached(ready, found) - {"params"} == all_reached
+
+
+def clips_of(found: Iterable[Path]) -> list[str]:
+    """The clips of entries of the store."""
+    clips = []
+    for path in found:
+        with h5py.File(path, "r") as file:
+            clips.append(file.attrs["clip"])
+    return sorted(clips)
+
+
+@pytest.mark.parametrize(
+    ("what", "stages", "decoded", "extracted"),
+    [
+        (VIDEO, "index decode extract", "one", "one"),
+        ("tavlad/features/layer4.py", "params extract", "none", "all"),
+        ({"decode": {"tolerance": 0.2}}, "params decode", "none", "none"),
+    ],
+    ids=str,
+)
+def test_these_clips_and_no_others_are_computed_again(ready, what, stages, decoded, extracted):
+    raw = ready.folder / "data" / "raw"
+    clips = {"none": [], "one": [VIDEO], "all": sorted(f"{p.parent.name}/{p.stem}" for p in raw.glob("*/*.avi"))}
+    assert len(clips["all"]) == CLIPS
+    before = {stage: entries(ready, stage) for stage in ("decode", "extract")}
+    try:
+        with changed(ready, what):
+            output = ready.run("dvc", "repro", "extract").stdout
+    finally:
+        ready.run("dvc", "checkout", "--force", "-q")
+    assert ran(output) == set(stages.split())
+    for stage, expected in (("decode", decoded), ("extract", extracted)):
+        now = entries(ready, stage)
+        assert before[stage].items() <= now.items()
+        assert clips_of(now.keys() - before[stage].keys()) == clips[expected], stage
+
+
+def test_a_comment_changes_nothing_that_costs(ready):
+    """Every costly stage runs again, for DVC sees bytes of code; each finds its results and writes the same files."""
+    store = ready.folder / "data" / ".store"
+
+    def results() -> dict[Path, int]:
+        return {path: path.stat().st_ino for path in store.glob("*/*/*")}
+
+    def outputs() -> dict:
+        return {name: stage["outs"] for name, stage in documents(ready).items()}
+
+    before, published = results(), outputs()
+    with changed(ready):
+        for room in ("pipeline", "tavlad"):
+            for file in filter(lambda path: path.stat().st_size, (ready.folder / room).rglob("*.py")):
+                file.write_text(file.read_text().replace('"""', '"""Said anew: ', 1) + "# a comment\n")
+        assert ran(ready.run("dvc", "repro", "evaluate").stdout) == {"params", "backbone", *LINE} - {"summary"}
+        assert outputs() == published
+    assert results() == before and {path.parts[-3] for path in before} >= {"codebook", "stage1", "stage2", "evaluate"}
