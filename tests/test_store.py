@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from click import ClickException
 
 from tavlad.store import Store, publish
+from tavlad.upkeep import prune
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_an_error_leaves_neither_entry_nor_scratch(store):
         aside.write_text("half")
         raise RuntimeError
     assert store.find("decode", "ab12") is None
-    with pytest.raises(KeyError, match="deleted"):
+    with pytest.raises(ClickException, match="deleted"):
         store.get("decode", "ab12")
     assert [path for path in (store.root / "tmp").rglob("*") if path.is_file()] == []
 
@@ -104,23 +106,23 @@ def test_a_killed_writer_leaves_nothing_behind(tmp_path):
 
 def test_a_second_process_waits_for_the_lock_and_says_so(tmp_path):
     Store(tmp_path)
-    script = WRITER.replace("time.sleep(60)", "time.sleep(1)")
-    first = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
+    script, pipe = WRITER.replace("time.sleep(60)", "sys.stdin.read()"), subprocess.PIPE
+    first = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdin=pipe, stdout=pipe)
     assert first.stdout.readline() == b"writing\n"
     waiting = "from pathlib import Path; from tavlad.store import Store\nwith Store(Path({!r})).lock('stage'): pass"
-    second = subprocess.run([sys.executable, "-c", waiting.format(str(tmp_path))], capture_output=True, text=True)
-    assert second.returncode == 0 and "waiting" in second.stderr
-    first.wait()
-    assert first.returncode == 0
+    second = subprocess.Popen([sys.executable, "-c", waiting.format(str(tmp_path))], stderr=pipe, text=True)
+    assert "waiting" in second.stderr.readline() and second.poll() is None
+    first.communicate()
+    assert first.returncode == 0 and second.wait() == 0
 
 
 def test_size_and_prune(store, tmp_path):
     put(store, "decode", "ab12", "four")
     publish(put(store, "decode", "cd34", "shared"), tmp_path / "out")
     assert store.size() == {"decode": (2, 10)}
-    assert store.prune(everything=False) == (1, 4)
+    assert prune(store, everything=False) == (1, 4)
     assert store.find("decode", "cd34") is not None
-    assert store.prune(everything=True) == (1, 6)
+    assert prune(store, everything=True) == (1, 6)
     assert (tmp_path / "out").read_text() == "shared"
 
 

@@ -1,9 +1,15 @@
-"""`tavlad store`: what the work store holds, and what may go."""
+"""`tavlad store`: what the work store holds, what may go, and whether it is still what was written."""
+
+from pathlib import Path
 
 import click
+from dvc.exceptions import NotDvcRepoError
+from dvc.repo import Repo
 from rich.console import Console
 from rich.table import Table
 
+from tavlad import upkeep
+from tavlad.console import Failures
 from tavlad.store import Store
 
 
@@ -26,5 +32,30 @@ def size() -> None:
 @click.option("--all", "everything", is_flag=True, help="Remove every entry, not only those that nothing else holds.")
 def prune(everything: bool) -> None:
     """Remove the entries that neither an output nor DVC's cache shares (both hold them by hard links)."""
-    count, weight = Store.open().prune(everything)
+    count, weight = upkeep.prune(Store.open(), everything)
     click.echo(f"removed {count} entries, {weight / 1e6:.1f} MB")
+
+
+@store.command()
+def verify() -> None:
+    """Read every entry, and DVC's cache; remove damaged entries with all their links, so that they are made again."""
+    opened = Store.open()
+    verdict = upkeep.verify(opened, _dvc_cache(), Path("data"))
+    for path in verdict.removed:
+        click.echo(f"removed {path}")
+    unknown = f"; {verdict.unknown} are older than notes of digests, and were not checked" if verdict.unknown else ""
+    click.echo(f"{opened.root}: {verdict.sound} entries are what was written, {len(verdict.damaged)} are not{unknown}")
+    rows = [*verdict.damaged, *((str(path), "its bytes are not those that its name says") for path in verdict.objects)]
+    if rows:
+        advice = "What the store held was removed: `dvc repro` makes it again."
+        if verdict.objects:
+            advice += " Of DVC's cache, remove the files named, then `dvc repro`, or `dvc pull` for what you added."
+        raise Failures("damaged", rows, advice)
+
+
+def _dvc_cache() -> Path | None:
+    """The folder of DVC's objects, <2 digits of md5>/<30 digits>; None outside of its repositories."""
+    try:
+        return Path(Repo().cache.local.path)
+    except NotDvcRepoError:
+        return None

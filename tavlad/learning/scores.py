@@ -1,5 +1,6 @@
 """What a model says of the held-out clips, and the scores that are read from it."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,10 @@ class Predictions:
         try:
             with h5py.File(path, "r") as file:
                 ids, labels, logits = (file[name] for name in ("ids", "labels", "logits"))
+                for values, ndim in ((ids, 1), (labels, 1), (logits, 2)):
+                    size = math.prod(values.shape) * values.dtype.itemsize
+                    if values.ndim != ndim or size > path.stat().st_size:  # `save` compresses nothing
+                        raise ValueError(f"{values.name} has the shape {values.shape}, which cannot be")
                 return cls(tuple(ids.asstr()[()]), labels[()], logits[()], tuple(file.attrs["classes"]))
         except FileNotFoundError:
             raise

@@ -1,11 +1,16 @@
 """What `evaluate` saved of where a model looks, read back and measured: entropy, and attention inside true boxes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
+
+# kind of value (O: text) and number of axes
+FORM = {"ids": ("O", 1), "empty": ("f", 1), "confident": ("f", 1), "attention": ("f", 4), "winners": ("O", 2)}
+SWELLS = 1032  # the most that one byte of deflate becomes
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +26,20 @@ class Looks:
 
 
 def read_looks(path: Path) -> Looks:
-    """The looks that `evaluate` saved at `path`."""
+    """The looks that `evaluate` saved at `path`; ValueError if it holds anything else, before that is read."""
     with h5py.File(path, "r") as file:
+        for name, found in file.items():
+            _check(path, name, found)
         attention = file["attention"][()] if "attention" in file else None
         winners = file["winners"].asstr()[()] if "winners" in file else None
         return Looks(tuple(file["ids"].asstr()[()]), file["empty"][()], file["confident"][()], attention, winners)
+
+
+def _check(path: Path, name: str, found: h5py.Dataset) -> None:
+    if not isinstance(found, h5py.Dataset) or (found.dtype.kind, found.ndim) != FORM.get(name):
+        raise ValueError(f"{path} holds no looks: its '{name}' is {found}")
+    if math.prod(found.shape) * found.dtype.itemsize > SWELLS * path.stat().st_size:
+        raise ValueError(f"{path} is damaged: its '{name}' declares {found.shape}, more than such a file can hold")
 
 
 def entropy(attention: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The frame store: one HDF5 file per clip holds its frames as JPEG bytes, and the facts of their decoding."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from PIL import Image
 
 from tavlad.video.decoded import DecodedClip
 
-ARRAYS = ("indices", "pts")  # facts with a value per frame
+ARRAYS = {"indices": np.int64, "pts": np.float64}  # facts with a value per frame
+ADVICE = "if it is damaged, `tavlad store verify` removes it with its links, and `dvc repro` makes it again"
 RESERVED = ("clip", "recipe")
+UNREADABLE = (OSError, KeyError, RuntimeError, SyntaxError, TypeError, Image.DecompressionBombError)
 
 
 def to_jpeg(frames: np.ndarray, quality: int) -> list[bytes]:
@@ -38,44 +41,69 @@ def write_frames(path: Path, clip_id: str, decoded: DecodedClip, quality: int, r
     jpegs = to_jpeg(decoded.frames, quality)
     offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
     facts = decoded.facts()
-    with h5py.File(path, "w-", libver="earliest") as file:
-        file.create_dataset("jpeg", data=np.frombuffer(b"".join(jpegs), np.uint8))
+    data = np.frombuffer(b"".join(jpegs), np.uint8)
+    image = io.BytesIO()  # on a full disk HDF5 may crash; Python says so
+    with h5py.File(image, "w", libver="earliest") as file:
+        file.create_dataset("jpeg", data=data, chunks=data.shape, fletcher32=True)
         file.create_dataset("offsets", data=offsets)
-        for name in ARRAYS:  # as datasets: HDF5 allows an attribute 64 kB
-            file.create_dataset(name, data=np.asarray(facts[name]))
+        for name, dtype in ARRAYS.items():  # as datasets: HDF5 allows an attribute 64 kB
+            file.create_dataset(name, data=np.asarray(facts[name], dtype))
         about = {"clip": clip_id, "recipe": recipe, "jpeg_quality": quality}
         for name, value in (about | facts).items():
             if name not in ARRAYS:
                 file.attrs[name] = value
+    with open(path, "xb") as written:
+        written.write(image.getbuffer())
 
 
 def read_frames_file(path: Path) -> np.ndarray:
     """All frames of a file of the store: uint8 (T, H, W, 3); raises ValueError where the file is not one."""
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         data, offsets = _checked(path, file)
-    return from_jpeg(data[start:end].tobytes() for start, end in pairwise(offsets))
+        return from_jpeg(data[start:end].tobytes() for start, end in pairwise(offsets))
 
 
 def read_recipe(path: Path) -> str:
     """The recipe (a digest) that the file was made by."""
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         return str(file.attrs["recipe"])
 
 
 def read_facts(path: Path) -> dict[str, Any]:
     """What was counted and seen in decoding (the fields of `DecodedClip` but the frames), and the JPEG quality."""
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         facts = {name: np.asarray(value).item() for name, value in file.attrs.items() if name not in RESERVED}
-        return facts | {name: file[name][()].tolist() for name in ARRAYS}
+        return facts | {name: _array(path, file, name, dtype)[()].tolist() for name, dtype in ARRAYS.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The file, open to be read; what HDF5 and Pillow find wrong becomes a ValueError that names it."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (*UNREADABLE, ValueError) as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}; {ADVICE}") from error
 
 
 def _checked(path: Path, file: h5py.File) -> tuple[np.ndarray, np.ndarray]:
     """The bytes (uint8) and where each JPEG begins and ends (int64 (T+1)); shapes are checked before reading."""
-    for name, dtype in (("jpeg", np.uint8), ("offsets", np.int64)):
-        dataset = file.get(name)
-        if not isinstance(dataset, h5py.Dataset) or dataset.dtype != dtype or dataset.ndim != 1:
-            raise ValueError(f"{path} is no file of the frame store: it holds no '{name}' as {np.dtype(dtype)} (n)")
-    offsets = file["offsets"][()]
-    if len(offsets) < 2 or offsets[0] != 0 or (np.diff(offsets) <= 0).any() or offsets[-1] != file["jpeg"].shape[0]:
-        raise ValueError(f"{path} is damaged: its offsets do not match its bytes")
-    return file["jpeg"][()], offsets
+    jpeg, offsets = _array(path, file, "jpeg", np.uint8), _array(path, file, "offsets", np.int64)[()]
+    if len(offsets) < 2 or offsets[0] != 0 or (np.diff(offsets) <= 0).any() or offsets[-1] != jpeg.shape[0]:
+        raise ValueError(f"{path} is damaged: its offsets do not match its bytes; {ADVICE}")
+    return jpeg[()], offsets
+
+
+def _array(path: Path, file: h5py.File, name: str, dtype: type) -> h5py.Dataset:
+    """The dataset (n) of that type, after a look at its size, so that nothing unreasonable is allocated."""
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset) or found.dtype != dtype or found.ndim != 1:
+        raise ValueError(f"{path} is no file of the frame store: it holds no '{name}' as {np.dtype(dtype)} (n)")
+    size = max(found.shape[0], *(found.chunks or (0,))) * found.dtype.itemsize
+    if size > path.stat().st_size:  # nothing here is compressed
+        raise ValueError(f"{path}: its '{name}' declares {size} bytes, more than the file has; {ADVICE}")
+    return found

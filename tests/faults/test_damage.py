@@ -1,0 +1,188 @@
+"""Files that are no longer what was written: not used, named, removed with all their links, and made again."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tavlad.commands.store import store as command
+from tavlad.store import Store, publish
+from tavlad.upkeep import prune, verify
+from tavlad.video.frames import read_frames_file
+from tests.faults.disk import configure, damage, decode, film, flipped, index, inodes
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Two entries of a file, of which one is for a test to damage, and a folder."""
+    opened = Store(tmp_path / "store")
+    for key in ("ab12", "cd34"):
+        with opened.create("decode", key) as aside:
+            aside.write_bytes(os.urandom(1000))
+    with opened.create("stage1", "ef56") as aside:
+        aside.mkdir()
+        (aside / "model").write_bytes(os.urandom(1000))
+        (aside / "curve").write_text("epoch\n1\n")
+    return opened
+
+
+DAMAGE = {
+    "a flipped bit": (flipped, "other bytes"),
+    "truncated": (lambda content: content[:500], "500 bytes, not 1000"),
+    "emptied": (lambda content: b"", "0 bytes, not 1000"),
+    "grown": (lambda content: content + b"x", "1001 bytes, not 1000"),
+    "someone else's": (lambda content: b"mine", "4 bytes, not 1000"),
+    "someone else's, as long": (lambda content: os.urandom(1000), "other bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize(("stage", "key", "name"), [("decode", "ab12", "."), ("stage1", "ef56", "model")])
+def test_a_damaged_entry_is_named_and_not_used(store, capsys, stage, key, name, kind):
+    change, reason = DAMAGE[kind]
+    file = store.get(stage, key) / name
+    others = {path: inode for path, inode in inodes(store.root).items() if key not in path}
+    damage(file, change)
+    assert store.find(stage, key) is None
+    warning = capsys.readouterr().err
+    assert str(file) in warning and reason in warning and "tavlad store verify" in warning
+    assert inodes(store.root) == others
+    with store.create(stage, key) as aside:
+        aside.write_text("made again")
+    assert store.get(stage, key).read_text() == "made again" and store.size()["damaged"][0] == 1
+    prune(store, everything=False)
+    assert "damaged" not in store.size()
+
+
+@pytest.mark.parametrize("change", ["lost", "added"])
+def test_a_folder_entry_has_the_files_that_were_written(store, capsys, change):
+    folder = store.get("stage1", "ef56")
+    (folder / "curve").unlink() if change == "lost" else (folder / "more").touch()
+    assert store.find("stage1", "ef56") is None
+    assert {"lost": "curve is missing", "added": "more is there"}[change] in capsys.readouterr().err
+
+
+def test_small_results_are_read_when_found_even_if_nothing_touched_them(store):
+    damage(store.get("stage1", "ef56") / "model", flipped, touched=False)
+    assert store.find("stage1", "ef56") is None
+
+
+def test_a_time_alone_is_no_damage(store):
+    os.utime(store.get("decode", "ab12"), (0, 0))
+    assert store.find("decode", "ab12") is not None
+
+
+def test_an_entry_that_is_older_than_notes_is_used(store):
+    for note in (store.root / "notes").rglob("*.json"):
+        note.unlink() if "ab12" in note.name else note.write_text("[{")  # cut off when the power failed
+    assert store.find("decode", "ab12") is not None and store.find("stage1", "ef56") is not None
+    assert verify(store, None, store.root).unknown == 3
+
+
+def test_a_kill_between_note_and_entry_keeps_the_epoch_before(store, monkeypatch):
+    with store.create("stage1-epoch", "ab12") as aside:
+        aside.write_text("epoch 1")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    replace = os.replace
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", lambda a, b: killed() if Path(b).name == "ab12" else replace(a, b))
+        with store.create("stage1-epoch", "ab12") as aside:
+            aside.write_text("epoch 2, longer")
+    assert store.get("stage1-epoch", "ab12").read_text() == "epoch 1"
+
+
+def test_verify_removes_every_link_of_what_is_damaged_and_nothing_else(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAVLAD_STORE", str(store.root))
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("tavlad.commands.store._dvc_cache", lambda: cache)
+    for key in ("ab12", "cd34"):
+        entry = store.get("decode", key)
+        digest = hashlib.md5(entry.read_bytes()).hexdigest()
+        publish(entry, tmp_path / "data" / "frames" / f"{key}.h5")
+        publish(entry, cache / digest[:2] / digest[2:])
+    good = CliRunner().invoke(command, ["verify"])
+    assert good.exit_code == 0 and "3 entries are what was written, 0 are not" in good.stdout
+    damage(store.get("decode", "ab12"), flipped, touched=False)
+    own = tmp_path / "data" / "raw" / "mine.avi"
+    publish(store.get("decode", "ab12"), own)
+    done = CliRunner().invoke(command, ["verify"])
+    assert done.exit_code == 1 and "ab12" in done.stderr and "other bytes" in done.stderr and "dvc repro" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "data" / "frames").iterdir()) == ["cd34.h5"]
+    assert len([path for path in cache.rglob("*") if path.is_file()]) == 1 and own.exists()
+    assert store.find("decode", "ab12") is None and store.find("decode", "cd34") is not None
+    assert CliRunner().invoke(command, ["verify"]).exit_code == 0
+
+
+def test_verify_names_objects_of_dvc_that_the_store_does_not_hold_and_leaves_them(store, tmp_path):
+    cache = tmp_path / "cache"
+    for content, change in ((b"good", bytes), (b"bad", flipped)):
+        digest = hashlib.md5(content).hexdigest()
+        (cache / digest[:2]).mkdir(parents=True)
+        (cache / digest[:2] / digest[2:]).write_bytes(change(content))
+    verdict = verify(store, cache, tmp_path / "data")
+    assert [path.parent.name + path.name for path in verdict.objects] == [hashlib.md5(b"bad").hexdigest()]
+    assert all(path.exists() for path in verdict.objects)
+
+
+def test_verify_heals_the_links_of_what_a_stage_set_aside(store, tmp_path):
+    publish(store.get("decode", "ab12"), tmp_path / "data" / "a.h5")
+    damage(store.get("decode", "ab12"), flipped)
+    assert store.find("decode", "ab12") is None and (tmp_path / "data" / "a.h5").exists()
+    verdict = verify(store, None, tmp_path / "data")
+    assert verdict.damaged and verdict.removed == [tmp_path / "data" / "a.h5"] and "damaged" not in store.size()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(2):
+        film(tmp_path / f"raw/class/{number}.avi", 10, 30 * number)
+    configure(tmp_path)
+    index(tmp_path)
+    assert decode(tmp_path, tmp_path / "store")[0] == 0
+    return tmp_path
+
+
+def test_no_flipped_bit_changes_a_frame_unnoticed(folder):
+    path = folder / "frames" / "class" / "1.h5"
+    content, expected = path.read_bytes(), read_frames_file(path)
+    copy, noticed = folder / "copy.h5", 0
+    for place in range(0, len(content), max(1, len(content) // 300)):
+        copy.write_bytes(flipped(content, place))
+        try:
+            assert np.array_equal(read_frames_file(copy), expected), f"byte {place}"
+        except ValueError as error:
+            assert "copy.h5" in str(error)
+            noticed += 1
+    assert noticed > 20
+    copy.write_bytes(content[:-100])
+    with pytest.raises(ValueError, match=r"copy\.h5 cannot be read.*tavlad store verify.*dvc repro"):
+        read_frames_file(copy)
+
+
+def test_decode_makes_only_the_damaged_clip_again(folder):
+    first = min(folder.glob("store/decode/*/*"))
+    expected = first.read_bytes()
+    damage(first, lambda content: content[: len(content) // 2])
+    status, output, errors = decode(folder, folder / "store")
+    assert status == 0 and "(1 new)" in output and str(first) in errors
+    assert first.read_bytes() == expected
+
+
+def test_a_frame_file_of_another_recipe_is_not_taken(folder):
+    """Without a note of its bytes it still says what made it."""
+    first, second = sorted(folder.glob("store/decode/*/*"))
+    expected = first.read_bytes()
+    first.unlink()
+    os.link(second, first)
+    for note in folder.glob("store/notes/decode/*/*"):
+        note.unlink()
+    status, output, errors = decode(folder, folder / "store")
+    assert status == 0 and "(1 new)" in output and "another recipe" in errors and str(first) in errors
+    assert first.read_bytes() == expected

@@ -1,0 +1,157 @@
+"""Disks that are full, read-only, elsewhere or gone: told by name, and nothing good is lost."""
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import torch
+
+from tavlad import integrity
+from tavlad.clips.table import read_clips
+from tavlad.features import extraction
+from tavlad.learning.resuming import EpochState, Progress
+from tavlad.store import Store, publish
+from tavlad.video.batch import Limits, by_recipe, decode_all
+from tests.faults.disk import configure, decode, fill, film, index, inodes, mounted, unfinished
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(2):
+        film(tmp_path / f"raw/class/{number}.avi", 10, 30 * number)
+    configure(tmp_path)
+    index(tmp_path)
+    return tmp_path
+
+
+def test_decode_stops_before_the_disk_is_full_and_goes_on_when_there_is_room(folder):
+    with mounted(folder / "disk", "size=80m") as disk:
+        assert decode(folder, disk / "store")[0] == 0
+        good = inodes(disk / "store")
+        film(folder / "raw/class/new.avi", 10, 90)
+        index(folder)
+        filler = fill(disk, integrity.RESERVE // 2)
+        status, _, errors = decode(folder, disk / "store")
+        assert status == 1 and "No space left on device" in errors and str(disk / "store") in errors
+        assert "make room" in errors and "cannot be used" not in errors  # it is no clip that is at fault
+        assert inodes(disk / "store") == good
+        filler.unlink()
+        assert "(1 new)" in decode(folder, disk / "store")[1]
+        assert good.items() <= inodes(disk / "store").items() and unfinished(disk / "store") == []
+
+
+def test_a_quota_on_files_is_told_as_such_and_not_as_a_bad_clip(folder):
+    status, _, errors = decode(folder, folder / "store", bytes_a_file=1000)
+    assert status == 1 and "File too large" in errors and "cannot be used" not in errors
+    assert inodes(folder / "store") == {}
+    assert "(2 new)" in decode(folder, folder / "store")[1] and unfinished(folder / "store") == []
+
+
+def test_extract_stops_before_the_disk_is_full(folder, monkeypatch):
+    """With HDF5 writing, the process might crash instead."""
+    assert decode(folder, folder / "store")[0] == 0
+    monkeypatch.setattr(extraction, "clip_maps", lambda *_: np.zeros((1, 4, 2, 3, 3), np.float16))
+    jobs = extraction.plan(["class/0", "class/1"], folder / "frames", {})
+    views = extraction.Views(1, 0, 16, 4)
+    with mounted(folder / "disk", "size=80m") as disk:
+        store = Store(disk / "store")
+        extraction.extract(store, jobs[:1], torch.nn.Identity(), views, 1, {})
+        fill(disk, integrity.RESERVE // 2)
+        with pytest.raises(click.ClickException, match="No space left on device"):
+            extraction.extract(store, jobs, torch.nn.Identity(), views, 1, {})
+        assert extraction.missing(store, jobs) == jobs[1:] and unfinished(store.root) == []
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(integrity, "RESERVE", 0)  # a disk that fills while the file is written
+    weight = torch.nn.Parameter(torch.zeros(1 << 18))  # 1 MiB
+    optimiser = torch.optim.Adam([weight])
+    with mounted(tmp_path / "disk", "size=3m") as disk:
+        state = EpochState(Store(disk), "stage1", "ab12")
+        state.save(Progress([{"loss": 1.0}]), {"weight": weight}, optimiser)
+        kept = inodes(disk)
+        weight.data += 1
+        weight.sum().backward()
+        optimiser.step()  # now with moments: 3 MiB
+        with pytest.raises(click.ClickException, match="No space left on device"):
+            state.save(Progress([{"loss": 1.0}, {"loss": 0.5}]), {"weight": weight}, optimiser)
+        assert inodes(disk) == kept and unfinished(disk) == []
+        assert state.load({"weight": weight}, optimiser).curve == [{"loss": 1.0}] and not weight.any()
+
+
+def test_an_output_that_cannot_be_written_is_named(folder):
+    with mounted(folder / "disk", "ro") as disk:
+        status, _, errors = decode(folder, folder / "store", disk / "frames")
+    assert status == 1 and f"Read-only file system: '{disk}/frames'" in errors and "make the place writable" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_store_that_cannot_be_made_is_named_with_a_way_out(folder):
+    (folder / "file").touch()
+    status, _, errors = decode(folder, folder / "file" / "store")
+    assert status == 1 and f"{folder}/file" in errors and "$TAVLAD_STORE" in errors and "Traceback" not in errors
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(folder):
+    (folder / "out").mkdir(mode=0o555)
+    status, _, errors = decode(folder, folder / "store", folder / "out" / "frames")
+    assert status == 1 and f"{folder}/out/frames" in errors and "Change the permissions" in errors
+
+
+def test_a_store_deleted_while_decoding_is_told_and_the_next_run_starts_anew(folder):
+    store, deciding = Store(folder / "store"), {"frames": 4}
+    clips = by_recipe(read_clips(folder / "clips.csv"), deciding)
+    results = decode_all(clips, folder / "raw", store, 4, 24, 95, Limits(1, 60, 500))
+    with pytest.raises(click.ClickException, match=r"deleted meanwhile.*Run the stage again"), store.lock("decode"):
+        next(results)
+        shutil.rmtree(store.root, ignore_errors=True)  # a worker may be writing there
+        list(results)
+    again = Store(folder / "store")
+    assert [new for *_, new in decode_all(clips, folder / "raw", again, 4, 24, 95, Limits(1, 60, 500))] == [True, True]
+
+
+def test_a_store_deleted_before_its_entries_are_published_is_told(tmp_path):
+    store = Store(tmp_path / "store")
+    with pytest.raises(click.ClickException, match="deleted"), store.lock("extract"):
+        shutil.rmtree(store.root)
+        with store.create("extract", "ab12"):
+            pass
+    with pytest.raises(click.ClickException, match="deleted"):
+        store.get("extract", "ab12")
+
+
+def test_a_store_on_another_file_system_gives_the_same_outputs_as_copies(folder):
+    assert decode(folder, folder / "store")[0] == 0
+    linked = {path.name: path.read_bytes() for path in (folder / "frames").rglob("*.h5")}
+    with mounted(folder / "disk", "size=80m") as disk:
+        assert "(2 new)" in decode(folder, disk / "store")[1]
+        copies = list((folder / "frames").rglob("*.h5"))
+        assert {path.name: path.read_bytes() for path in copies} == linked
+        assert all(path.stat().st_nlink == 1 for path in copies)
+        assert "(0 new)" in decode(folder, disk / "store")[1]
+
+
+def test_a_copy_that_does_not_fit_leaves_no_half_output(tmp_path):
+    store = Store(tmp_path / "store")
+    with store.create("decode", "ab12") as aside:
+        aside.write_bytes(bytes(1 << 20))
+    with mounted(tmp_path / "disk", "size=256k") as disk:
+        with pytest.raises(click.ClickException, match="No space left on device"), store.lock("decode"):
+            publish(store.get("decode", "ab12"), disk / "frames" / "a.h5")
+        assert [path for path in disk.rglob("*") if path.is_file()] == []
+
+
+def test_clocks_decide_nothing(folder):
+    """Inputs from the future, entries and outputs from 1970."""
+    assert decode(folder, folder / "store")[0] == 0
+    before = inodes(folder / "store")
+    for path in (folder / "raw").rglob("*.avi"):
+        os.utime(path, (2**32, 2**32))
+    for path in (*(folder / "store").rglob("*"), *(folder / "frames").rglob("*")):
+        os.utime(path, (0, 0))
+    index(folder)
+    assert "(0 new)" in decode(folder, folder / "store")[1] and inodes(folder / "store") == before

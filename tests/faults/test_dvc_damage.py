@@ -1,0 +1,61 @@
+"""Damage where DVC keeps links of the same file: found, and healed by `tavlad store verify` and `dvc repro`."""
+
+import pytest
+
+from tests.faults.disk import damage, flipped
+
+
+@pytest.fixture(scope="module")
+def made(new_project):
+    """A project whose stage `demo` ran."""
+    project = new_project("damage")
+    project.run("dvc", "repro", "demo")
+    return project
+
+
+def state(project) -> dict[str, bytes]:
+    folder = project.folder / "data" / "demo"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("touched", [True, False], ids=["edited by hand", "rotten on the disk"])
+def test_an_output_that_changed_in_place_is_found_and_made_again(made, touched):
+    before, lock = state(made), (made.folder / "dvc.lock").read_bytes()
+    file = min((made.folder / "data" / "demo").glob("*/*.avi"))
+    assert file.stat().st_nlink == 3  # output, store and DVC's cache: all three are damaged
+    damage(file, flipped, touched)
+    found = made.run("tavlad", "store", "verify", check=False)
+    assert found.returncode == 1 and file.name in found.stderr and "dvc repro" in found.stderr
+    assert not file.exists()
+    made.run("dvc", "repro", "demo")
+    assert state(made) == before and (made.folder / "dvc.lock").read_bytes() == lock
+    assert made.run("tavlad", "store", "verify").returncode == 0
+
+
+def test_an_object_of_dvc_that_is_damaged_is_named(made):
+    """`demo` has copies here, so that the store is sound; what DVC holds is a person's to remove."""
+    before, lock = state(made), (made.folder / "dvc.lock").read_bytes()
+    name = next(iter(before))
+    objects = (path for path in (made.folder / ".dvc" / "cache").rglob("*") if path.is_file())
+    cached = next(path for path in objects if path.read_bytes() == before[name])
+    content = cached.read_bytes()
+    cached.unlink()
+    cached.write_bytes(flipped(content))
+    cached.chmod(0o444)
+    found = made.run("tavlad", "store", "verify", check=False)
+    assert found.returncode == 1 and str(cached) in found.stderr
+    cached.unlink()
+    (made.folder / "data" / "demo" / name).unlink()
+    made.run("dvc", "repro", "demo")
+    assert state(made) == before and (made.folder / "dvc.lock").read_bytes() == lock
+    assert made.run("tavlad", "store", "verify").returncode == 0
+
+
+def test_an_output_replaced_by_hand_is_made_again_without_damage_to_the_store(made):
+    """Most editors write a new file: the links stay whole."""
+    before = state(made)
+    file = min((made.folder / "data" / "demo").glob("*/*.avi"))
+    file.unlink()
+    file.write_text("edited")
+    made.run("dvc", "repro", "demo")
+    assert state(made) == before and made.run("tavlad", "store", "verify").returncode == 0

@@ -1,0 +1,80 @@
+"""Data sets in odd places: names with spaces and accents, links, ten thousand clips in one folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline import decode, index
+from tavlad.clips.table import read_clips
+from tests.pipeline.test_decode import PARAMETERS, film
+
+DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, exclude: []}\nindex: {seed: 1}\n"
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in the new `folder`, with parameters for `index` and `decode`."""
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TAVLAD_STORE", str(folder / "data" / ".store"))
+    top = ("frames", "short_side", "workers")
+    lines = [f"{name}: {PARAMETERS[name]}" for name in top] + ["decode:"]
+    lines += [f"  {name}: {value}" for name, value in PARAMETERS.items() if name not in top]
+    (folder / "params.yaml").write_text("\n".join(lines) + "\n" + DATASET)
+    return folder
+
+
+def films(root: Path, clips: int) -> None:
+    """Two classes of so many clips, each one different."""
+    for number in range(2 * clips):
+        film(root / ("öffnen" if number % 2 else "zu machen") / f"clip {number}, é #1.avi", 8 + number, 20 * number)
+
+
+def indexed(root: str = "raw") -> str:
+    done = CliRunner().invoke(index.main, [root, "index"])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_spaces_and_accents_in_the_path_of_the_project(tmp_path, monkeypatch):
+    folder = enter(tmp_path / "Meine Filme; & é 日本 'x' #1%20", monkeypatch)
+    films(folder / "raw", 3)
+    indexed()
+    for new in (6, 0):
+        done = CliRunner().invoke(decode.main, ["raw", "index/clips.csv", "frames"])
+        assert done.exit_code == 0 and f"decoded 6 clips ({new} new)" in done.stdout, done.output
+    ids = {clip.id for clip in read_clips(Path("index/clips.csv"))}
+    assert {str(path.relative_to("frames"))[:-3] for path in Path("frames").rglob("*.h5")} == ids
+
+
+def test_links_to_videos_and_to_the_root_give_what_the_files_give(tmp_path, monkeypatch):
+    folder = enter(tmp_path / "project", monkeypatch)
+    films(tmp_path / "elsewhere", 3)
+    (folder / "raw").symlink_to(tmp_path / "elsewhere")
+    for path in sorted((tmp_path / "elsewhere").rglob("*.avi")):
+        link = folder / "linked" / path.relative_to(tmp_path / "elsewhere")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    tables = []
+    for root in (str(tmp_path / "elsewhere"), "raw", "linked"):
+        indexed(root)
+        tables.append(Path("index/clips.csv").read_bytes())
+    assert tables[0] == tables[1] == tables[2]
+    done = CliRunner().invoke(decode.main, ["linked", "index/clips.csv", "frames"])
+    assert done.exit_code == 0 and "decoded 6 clips (6 new)" in done.stdout, done.output
+    next((tmp_path / "elsewhere").rglob("*.avi")).unlink()  # a link that leads nowhere
+    done = CliRunner().invoke(index.main, ["linked", "index"])
+    assert "(1 missing)" in done.output
+
+
+def test_ten_thousand_clips_in_one_class(tmp_path, monkeypatch):
+    folder = enter(tmp_path / "project", monkeypatch)
+    for label, count in (("many", 10_000), ("few", 6)):
+        (folder / "raw" / label).mkdir(parents=True)
+        first = folder / "raw" / label / "0.avi"
+        first.write_text(label)
+        for number in range(1, count):
+            os.link(first, folder / "raw" / label / f"{number}.avi")
+    assert "10006 clips (0 missing) of 2 classes" in indexed().replace(",", "")
+    assert len(read_clips(Path("index/clips.csv"))) == 10_006
