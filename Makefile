@@ -1,11 +1,12 @@
 # make        the environment, the whole demo experiment, its accuracies
 # make test   the environment with what the tests need, and the tests
+# make faults 2,000 damaged and odd videos through the decoder, and films of an hour (minutes)
 PYTHON ?= python3
 VENV := .venv
 # the stages run `python`: it must be this environment's
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all environment test lint clean
+.PHONY: all environment test faults lint clean
 
 all: environment
 	dvc repro
@@ -28,6 +29,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed-test
 
 test: $(VENV)/.installed-test
 	python -m pytest
+
+faults: $(VENV)/.installed-test
+	python -m tests.faults.fuzz --files 2000
+	python -m pytest -n 0 -s -m long tests/faults
 
 lint: $(VENV)/.installed-dev
 	ruff check .

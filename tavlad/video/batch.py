@@ -7,11 +7,12 @@ from typing import Any
 
 from tavlad.clips.table import Clip
 from tavlad.console import Failures
+from tavlad.integrity import blame
 from tavlad.recipes import code, digest, versions
 from tavlad.store import Store
 from tavlad.video import decode
 from tavlad.video.decoded import shortfall
-from tavlad.video.frames import read_facts
+from tavlad.video.frames import read_facts, read_recipe
 from tavlad.video.workers import Failure, supervise
 
 STAGE = "decode"
@@ -49,7 +50,7 @@ def decode_all(
     for key, clip in clips.items():
         if clip.status == "missing":
             yield clip, Failure("is listed, but the file is missing"), False
-        elif entry := store.find(STAGE, key):
+        elif entry := _sound(store, key):
             yield clip, entry, False
         else:
             lacking.append(key)
@@ -57,11 +58,28 @@ def decode_all(
         written, key = Path(job[1]), job[-1]
         if isinstance(outcome, Failure):
             written.unlink(missing_ok=True)
+            blame(store.root, store.scratch, outcome.reason)  # where the disk is full, no clip is at fault
             yield clips[key], outcome, False
         else:
             with store.create(STAGE, key) as aside:
                 written.rename(aside)
             yield clips[key], store.get(STAGE, key), True
+
+
+def _sound(store: Store, key: str) -> Path | None:
+    """The stored frame file; one that cannot be read, or was made by another recipe, is set aside."""
+    entry = store.find(STAGE, key)
+    if entry is None:
+        return None
+    try:
+        recipe, _ = read_recipe(entry), read_facts(entry)
+        reason = f"{entry} was made by another recipe, {recipe}"
+    except ValueError as error:
+        recipe, reason = "", str(error)
+    if recipe == key:
+        return entry
+    store.condemn(STAGE, key, reason)
+    return None
 
 
 @dataclass

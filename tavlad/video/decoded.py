@@ -12,8 +12,8 @@ class DecodedClip:
 
     `pts` are seconds (nan where the file gives none); `rotation` is the angle, in degrees counter-clockwise, by which
     the file asks to be turned; `header_count` is 0 where the header says nothing; `width`, `height` and `interlaced`
-    are those of the first sampled frame as coded; `corrupt` counts the frames that the decoder flagged, `concealed`
-    the errors that it reported and carried on from.
+    are those of the first sampled frame as coded; `corrupt` counts the packets and frames that were flagged as
+    damaged, `concealed` the errors that FFmpeg reported and carried on from.
     """
 
     frames: np.ndarray

@@ -25,6 +25,10 @@ from tavlad.video.sampling import indices
 RESIZE = Interpolation.AREA | 0x2000 | 0x40000 | 0x80000
 SANE_ASPECT = (Fraction(1, 4), Fraction(4))  # outside, the pixel aspect ratio of the header is rubbish
 NO_SIZE_CHANGE = 2  # pixels by which rounding may move the long side when a stream changes its resolution
+LONGEST_SIDE = 65_500  # pixels of a JPEG
+# FFmpeg would follow a list of files to what its own bytes say nothing of, and make pictures of text.
+NO_FILMS = {"concat", "dash", "hls", "image2", "sdp", "webm_dash_manifest", "adf", "bin", "idf", "tty", "xbin"}
+FILMS = ",".join(sorted(av.formats_available - NO_FILMS))
 
 
 class BadVideo(Exception):
@@ -100,11 +104,13 @@ def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
         scan = _Scan(header, float(stream.average_rate or stream.guessed_rate or 0), aspect, wanted, {})
         needed = set(wanted)
         try:
-            for frame in container.decode(stream):
-                if scan.decoded_count in needed:
-                    scan.picked[scan.decoded_count] = frame
-                scan.corrupt += frame.is_corrupt
-                scan.decoded_count += 1
+            for packet in container.demux(stream):
+                scan.corrupt += packet.is_corrupt
+                for frame in packet.decode():
+                    if scan.decoded_count in needed:
+                        scan.picked[scan.decoded_count] = frame
+                    scan.corrupt += frame.is_corrupt
+                    scan.decoded_count += 1
         except av.FFmpegError as error:
             raise explained(path, error, f"decoding fails after {scan.decoded_count} frames") from error
     if not scan.decoded_count:
@@ -119,8 +125,7 @@ def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise BadVideo(path, "is not a file" if os.path.exists(path) else "the file is missing")
     if not os.path.getsize(path):
         raise BadVideo(path, "the file is empty")
-    # A name such as `a:b.avi` must not be taken for a protocol, nor a playlist in disguise reach beyond the disk.
-    options = {"protocol_whitelist": "file"}
+    options = {"protocol_whitelist": "file", "format_whitelist": FILMS}  # `a:b.avi` names no protocol
     try:
         container = av.open(os.path.abspath(path), metadata_errors="replace", container_options=options)
     except av.FFmpegError as error:
@@ -157,6 +162,10 @@ def _pixels(path: Path | str, scan: _Scan, size: Callable[[VideoFrame, Fraction]
     scaler = VideoReformatter()
     first = scan.picked[scan.wanted[0]]
     width, height = size(first, scan.aspect)
+    if max(width, height) > LONGEST_SIDE:
+        raise BadVideo(
+            path, f"its {first.width}x{first.height} pixels would become {width}x{height}, too many in a line"
+        )
     upright: dict[int, np.ndarray] = {}
     for index, frame in scan.picked.items():
         own = size(frame, scan.aspect)

@@ -67,6 +67,23 @@ def playlist(path: Path) -> Path:
     return path
 
 
+def list_of_films(path: Path) -> Path:
+    """A text that names a good film beside it, which FFmpeg would show instead."""
+    film(path.with_name("good.avi"), [picture(n) for n in range(5)])
+    path.write_text("ffconcat version 1.0\nfile good.avi\n")
+    return path
+
+
+def list_of_itself(path: Path) -> Path:
+    path.write_text(f"ffconcat version 1.0\nfile {path.name}\n")
+    return path
+
+
+def terminal_text(path: Path) -> Path:
+    """A text with a suffix by which FFmpeg would show it as on a terminal."""
+    return text(path.with_suffix(".txt"))
+
+
 def empty(path: Path) -> Path:
     path.touch()
     return path
@@ -95,6 +112,9 @@ def gone(path: Path) -> Path:
         (cover_picture, "holds no video stream"),
         (text, "cannot be opened as a video"),
         (playlist, "cannot be opened as a video|holds no video stream"),
+        (list_of_films, "cannot be opened as a video"),
+        (list_of_itself, "cannot be opened as a video .Invalid argument"),  # before many of it are open
+        (terminal_text, "cannot be opened as a video"),
         (empty, "the file is empty"),
         (header_only, "no frame decodes|cannot be opened"),
         (folder, "is not a file"),
@@ -118,6 +138,21 @@ def test_truncated_film_is_counted(tmp_path):
     assert clip.header_count == 60 and 25 < clip.decoded_count < 45
     assert clip.indices == indices(clip.decoded_count, 5).tolist()
     assert clip.concealed > 0
+
+
+def test_packets_lost_on_the_way_are_counted(tmp_path):
+    rng = np.random.default_rng(3)
+    noise = rng.integers(0, 256, (40, 48, 72, 3), np.uint8)
+    raw = film(tmp_path / "film.ts", noise, "libx264", "yuv420p", {"g": "12", "threads": "1"}).read_bytes()
+    path, packet, silent = tmp_path / "holed.ts", 188, 0
+    whole = read_clip(tmp_path / "film.ts", 5, 32)
+    assert (whole.decoded_count, whole.corrupt) == (40, 0)
+    for start in range(len(raw) // packet // 4, len(raw) // packet // 2, 7):
+        path.write_bytes(raw[: start * packet] + bytes(3 * packet) + raw[(start + 3) * packet :])
+        clip = read_clip(path, 5, 32)
+        assert clip.corrupt or clip.decoded_count == 40
+        silent += clip.decoded_count < 40 and not clip.concealed
+    assert silent, "the decoder reported every loss itself: this film tests nothing"
 
 
 def test_errors_of_one_clip_are_not_counted_for_the_next(tmp_path):

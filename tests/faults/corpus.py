@@ -1,0 +1,99 @@
+"""A corpus of damaged and odd files; what is done to which film follows from a seed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.random import Generator
+
+from tests.faults import damage, hostile, odd
+from tests.faults.sources import Source
+
+Expect = Literal["these", "as many", "as the source", "a reason", "an end", "either"]
+SAMPLED = 0.1  # share of the damaged files that are made from films other than the painted ones, which are larger
+WRONG_SUFFIXES = ("avi", "mp4", "mkv", "mpg", "ts", "mov", "txt", "jpg", "mp3", "m3u8", "wav", "")
+COPIES = ("duplicate", "wrong_suffix")
+EXHAUSTING = {"bomb": 40, "endless": 600}  # one file in so many: these take until they are stopped
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file of the corpus, and what must come of it.
+
+    `expect` is frames that show exactly `shows` ("these") or are only as many, the same as `source` gives, a reason
+    why it is no film ("a reason"), that or a stop ("an end"), or a reason, a stop, or frames as plain PyAV counts them
+    ("either").
+    """
+
+    path: Path
+    kind: str
+    expect: Expect
+    shows: tuple[int, ...] = ()
+    source: Source | None = None
+
+
+def corpus(folder: Path, size: int, seed: int, sources: list[Source]) -> list[Case]:
+    """`size` files below `folder`: of each kind about as many, and of damaged ones four times as many."""
+    makers = {kind: _odd(maker) for kind, maker in odd.ODD.items()}
+    makers |= {kind: _hostile(maker, "a reason") for kind, maker in hostile.HOSTILE.items()}
+    makers |= {kind: _copy(kind, sources) for kind in COPIES}
+    few = [kind for kind, share in EXHAUSTING.items() for _ in range(-(-size // share))]
+    damages = {kind: _damaged(made, sources) for kind, made in damage.ANY.items()}
+    told = [source for source in sources if source.path.suffix in (".avi", ".mp4", ".mov")]
+    damages |= {kind: _damaged(made, told) for kind, made in damage.AVI_AND_MP4.items()}
+    makers |= damages | {kind: _hostile(hostile.EXHAUSTING[kind], "an end") for kind in EXHAUSTING}
+    order = [kind for kind in makers if kind not in EXHAUSTING] + 3 * list(damages)
+    kinds = few + list(islice(cycle(order), size - len(few)))
+    cases = []
+    for number, kind in enumerate(kinds):
+        place = folder / kind / f"{number:05}"
+        place.mkdir(parents=True)
+        cases.append(makers[kind](place, np.random.default_rng((seed, number))))
+    return cases
+
+
+def _odd(maker: odd.Maker) -> Callable[[Path, Generator], Case]:
+    def make(place: Path, rng: Generator) -> Case:
+        path, shows = maker(place, rng)
+        return Case(path, place.parent.name, "as many" if maker is odd.small else "these", tuple(shows))
+
+    return make
+
+
+def _hostile(maker: hostile.Maker, expect: Expect) -> Callable[[Path, Generator], Case]:
+    return lambda place, rng: Case(maker(place, rng), place.parent.name, expect)
+
+
+def _copy(kind: str, sources: list[Source]) -> Callable[[Path, Generator], Case]:
+    """The bytes of a film under another name; its own suffix, or one that lies."""
+    # A raw stream is known by its suffix alone.
+    named = [source for source in sources if source.path.suffix not in (".h264", ".mjpeg")]
+
+    def make(place: Path, rng: Generator) -> Case:
+        source = _one_of(rng, named)
+        suffix = source.path.suffix if kind == "duplicate" else f".{_one_of(rng, WRONG_SUFFIXES)}".rstrip(".")
+        path = place / f"film{suffix}"
+        path.write_bytes(source.path.read_bytes())
+        return Case(path, kind, "as the source", source=source)
+
+    return make
+
+
+def _damaged(made: damage.Damage, sources: list[Source]) -> Callable[[Path, Generator], Case]:
+    painted = [source for source in sources if source.painted]
+    others = [source for source in sources if not source.painted]
+
+    def make(place: Path, rng: Generator) -> Case:
+        source = _one_of(rng, others if rng.random() < SAMPLED else painted)
+        path = place / f"film{source.path.suffix}"
+        path.write_bytes(made(source.path.read_bytes(), rng))
+        return Case(path, place.parent.name, "either", source=source)
+
+    return make
+
+
+def _one_of(rng: Generator, choices):
+    return choices[rng.integers(len(choices))]

@@ -1,0 +1,126 @@
+"""What disks, networks and hostile hands do to the bytes of a film; each damage is (bytes, generator) -> bytes."""
+
+import struct
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator
+
+Damage = Callable[[bytes, Generator], bytes]
+HEADER = 2048  # bytes in which every container has most of its header
+LIES = (0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1)  # for fields of 32 bits
+# The bytes from a chunk's or box's name to fields of 32 bits in it. AVI is little-endian, MP4 big-endian.
+FRAME_COUNTS = {b"avih": (20,), b"strh": (36,), b"stts": (8,), b"stsz": (12,)}
+SIZES = {b"avih": (36, 40), b"strf": (8, 12), b"tkhd": (80, 84), b"avc1": (28,)}
+TIMES = {b"avih": (4,), b"strh": (24, 28, 32), b"stts": (12,), b"mdhd": (16, 20), b"mvhd": (16, 20), b"ctts": (12,)}
+
+
+def truncated(data: bytes, rng: Generator) -> bytes:
+    """The beginning, of any length."""
+    return data[: rng.integers(1, len(data))]
+
+
+def beheaded(data: bytes, rng: Generator) -> bytes:
+    """The end, of any length."""
+    return data[rng.integers(1, len(data)) :]
+
+
+def flipped_bits(data: bytes, rng: Generator) -> bytes:
+    """One bit to about a thousand, anywhere."""
+    return _flipped(data, rng, len(data), int(2 ** rng.uniform(0, 10)))
+
+
+def flipped_header(data: bytes, rng: Generator) -> bytes:
+    """A few bits of the header."""
+    return _flipped(data, rng, HEADER, int(rng.integers(1, 9)))
+
+
+def garbage_block(data: bytes, rng: Generator) -> bytes:
+    """Noise in place of a block."""
+    start, end = _block(data, rng)
+    return data[:start] + rng.bytes(end - start) + data[end:]
+
+
+def zeroed_block(data: bytes, rng: Generator) -> bytes:
+    """Zeros in place of a block, as a disk leaves that never got it."""
+    start, end = _block(data, rng)
+    return data[:start] + bytes(end - start) + data[end:]
+
+
+def zeroed_header(data: bytes, rng: Generator) -> bytes:
+    """Zeros in place of the beginning."""
+    end = int(rng.integers(1, min(HEADER, len(data))))
+    return bytes(end) + data[end:]
+
+
+def hole(data: bytes, rng: Generator) -> bytes:
+    """A block is missing, and what follows has moved up."""
+    start, end = _block(data, rng)
+    return data[:start] + data[end:]
+
+
+def repeated_block(data: bytes, rng: Generator) -> bytes:
+    """A block is there twice, and what follows has moved down."""
+    start, end = _block(data, rng)
+    return data[:end] + data[start:]
+
+
+def swapped_blocks(data: bytes, rng: Generator) -> bytes:
+    """Two neighbouring blocks have changed places."""
+    start, end = _block(data, rng)
+    middle = (start + end) // 2
+    return data[:start] + data[middle:end] + data[start:middle] + data[end:]
+
+
+def grown(data: bytes, rng: Generator) -> bytes:
+    """Noise, or the film itself, after the end."""
+    return data + (rng.bytes(int(rng.integers(1, 20_000))) if rng.random() < 0.5 else data)
+
+
+def lying_count(data: bytes, rng: Generator) -> bytes:
+    """The header (AVI, MP4) claims another number of frames, up to 2^32."""
+    return _lie(data, rng, FRAME_COUNTS)
+
+
+def lying_size(data: bytes, rng: Generator) -> bytes:
+    """The header (AVI, MP4) claims another width or height."""
+    return _lie(data, rng, SIZES)
+
+
+def lying_times(data: bytes, rng: Generator) -> bytes:
+    """The header (AVI, MP4) claims other rates, scales, starts or durations."""
+    return _lie(data, rng, TIMES)
+
+
+ANY: dict[str, Damage] = {
+    damage.__name__: damage
+    for damage in (
+        *(truncated, beheaded, flipped_bits, flipped_header, garbage_block, zeroed_block, zeroed_header),
+        *(hole, repeated_block, swapped_blocks, grown),
+    )
+}
+AVI_AND_MP4: dict[str, Damage] = {damage.__name__: damage for damage in (lying_count, lying_size, lying_times)}
+
+
+def _flipped(data: bytes, rng: Generator, within: int, count: int) -> bytes:
+    array = np.frombuffer(data, np.uint8).copy()
+    places = rng.integers(0, min(within, len(data)), count)
+    np.bitwise_xor.at(array, places, (1 << rng.integers(0, 8, count)).astype(np.uint8))
+    return array.tobytes()
+
+
+def _block(data: bytes, rng: Generator) -> tuple[int, int]:
+    """Start and end of a block of a byte to half the file."""
+    length = int((len(data) / 2) ** rng.random())
+    start = int(rng.integers(0, len(data) - length))
+    return start, start + length
+
+
+def _lie(data: bytes, rng: Generator, fields: dict[bytes, tuple[int, ...]]) -> bytes:
+    """`data` with one of `fields`, at least, overwritten; where none of them is found, as it was."""
+    order = "<" if data[:4] == b"RIFF" else ">"
+    found = [(data.index(name) + at) for name, offsets in fields.items() if name in data for at in offsets]
+    chosen = [at for at in found if rng.random() < 0.5] or found[:1]
+    for at in chosen:
+        data = data[:at] + struct.pack(f"{order}I", LIES[rng.integers(len(LIES))]) + data[at + 4 :]
+    return data

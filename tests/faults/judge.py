@@ -1,0 +1,151 @@
+"""What became of a file of the corpus, and whether that may be."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tavlad.video.frames import read_facts, read_frames_file
+from tavlad.video.workers import Failure
+from tests.faults.corpus import Case
+from tests.video.painted import numbers
+
+OUTCOMES = ("frames", "too few", "refused", "deadline", "memory", "crashed")
+STOPS = {
+    "took longer than": "deadline",
+    "needed more than": "memory",
+    "was killed": "memory",
+    "the decoder crashed": "crashed",
+    "the decoder ended": "crashed",
+}
+UNFORESEEN = re.compile(r"[A-Z]\w*: ")  # the name of an exception: a worker's word for what nobody foresaw
+BRIGHTNESS = 5.0  # of 255: what scaling and JPEG may change in the mean of a frame
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the stage made of one file: `reason` it cannot be used for, `facts` and `frames` where it decoded."""
+
+    reason: str | None
+    facts: dict[str, Any] | None = None
+    frames: np.ndarray | None = None
+
+    @property
+    def outcome(self) -> str:
+        """One of OUTCOMES."""
+        if self.facts:
+            return "too few" if self.reason else "frames"
+        return next((stop for words, stop in STOPS.items() if (self.reason or "").startswith(words)), "refused")
+
+
+def stored(path: Path | Failure, reason: str | None) -> Result:
+    """The result of one clip as `decode_all` gives it; `reason` is why the stage would not use it."""
+    if isinstance(path, Failure):
+        return Result(path.reason)
+    return Result(reason, read_facts(path), read_frames_file(path))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A file with what came of it.
+
+    `origin` is what the film gave that it was made from, `plain` the answer of plain PyAV (None: not asked), `sampled`
+    the number of frames to be taken, `tolerance` the share of the header's frames that may be missing.
+    """
+
+    case: Case
+    result: Result
+    origin: Result | None
+    plain: dict[str, Any] | None
+    sampled: int
+    tolerance: float
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether plain PyAV was stopped by limits of its own, and there are frames that it says nothing of."""
+        stopped = self.plain is not None and "ended with status" in (self.plain.get("error") or "")
+        return stopped and self.result.facts is not None
+
+    @property
+    def unnoticed(self) -> bool:
+        """Whether more frames are gone than may be, and no count, error or flag tells of it."""
+        facts = self.result.facts or {}
+        if self.result.outcome != "frames" or not (self.origin and self.origin.facts):
+            return False
+        few = facts["decoded_count"] < (1 - self.tolerance) * self.origin.facts["decoded_count"]
+        return few and not facts["corrupt"] and not facts["concealed"]
+
+    def wrongs(self) -> Iterator[str]:
+        """Everything that must not have happened."""
+        reason, facts, frames = self.result.reason, self.result.facts, self.result.frames
+        if reason is not None and (not reason.strip() or "\n" in reason):
+            yield f"the reason is {reason!r}"
+        if facts is None or frames is None:
+            yield from self._wrong_failure(reason or "")
+            return
+        count, header = facts["decoded_count"], facts["header_count"]
+        if facts["indices"] != [(2 * place + 1) * count // (2 * self.sampled) for place in range(self.sampled)]:
+            yield f"samples {facts['indices']} of {count} frames"
+        if len(frames) != self.sampled:
+            yield f"holds {len(frames)} frames"
+        if (count < (1 - self.tolerance) * header) != (self.result.outcome == "too few"):
+            yield f"{count} of {header} frames decode, and that was called {self.result.outcome}"
+        yield from self._wrong_frames(facts, frames)
+
+    def _wrong_failure(self, reason: str) -> Iterator[str]:
+        expect = self.case.expect
+        if UNFORESEEN.match(reason):
+            yield f"an error that nobody foresaw: {reason}"
+        if expect in ("these", "as many"):
+            yield f"is whole, but was refused: {reason}"
+        elif expect == "as the source" and not (self.origin and self.origin.reason == reason):
+            yield f"its source is read, but it was refused: {reason}"
+        elif expect == "a reason" and self.result.outcome != "refused":
+            yield f"had to be stopped: {reason}"
+
+    def _wrong_frames(self, facts: dict[str, Any], frames: np.ndarray) -> Iterator[str]:
+        count, shows = facts["decoded_count"], self.case.shows
+        if self.case.expect in ("a reason", "an end"):
+            yield f"is no film, but {count} frames were taken from it"
+        elif self.case.expect == "as the source":
+            yield from _other_than(self.origin, facts, frames)
+        elif self.case.expect == "either":
+            if not self.unjudged:
+                yield from _other_than_plain(self.plain or {"films": []}, facts, frames)
+        elif count != len(shows):
+            yield f"has {len(shows)} frames, {count} were counted"
+        elif self.case.expect == "these":
+            wanted = [shows[index] for index in facts["indices"]]
+            if numbers(frames) != wanted:
+                yield f"shows {wanted}, stored was {numbers(frames)}"
+
+
+def _other_than(origin: Result | None, facts: dict[str, Any], frames: np.ndarray) -> Iterator[str]:
+    if not origin or not origin.facts or not np.array_equal(origin.frames, frames):
+        yield "gives other frames than the same bytes gave before"
+    elif repr(origin.facts) != repr(facts):  # as text: times may be nan
+        yield f"the same bytes gave {origin.facts} and now {facts}"
+
+
+def _other_than_plain(plain: dict[str, Any], facts: dict[str, Any], frames: np.ndarray) -> Iterator[str]:
+    films = [film for film in plain["films"] if film["error"] is None and film["count"] == facts["decoded_count"]]
+    if not films:
+        found = [f"{film['count']} ({film['error'] or 'no error'})" for film in plain["films"]]
+        said = ", ".join(found) or plain.get("error", "no film")
+        yield f"{facts['decoded_count']} frames were counted, plain PyAV says {said}"
+        return
+    if facts["header_count"] not in [film["header"] for film in films]:
+        yield f"the header was read as {facts['header_count']}, plain PyAV says {[film['header'] for film in films]}"
+    if facts["corrupt"] or facts["concealed"]:  # what fills a hole depends on the buffers that are free
+        return
+    seen = frames.mean((1, 2, 3)).round(1).tolist()
+    meant = [[film["means"][index] for index in facts["indices"]] for film in films]
+    if not any(_alike(seen, means) for means in meant):
+        yield f"the brightness of the frames is {seen}, plain PyAV says {meant}"
+
+
+def _alike(seen: list[float], means: list[float | None]) -> bool:
+    return all(mean is None or abs(one - mean) < BRIGHTNESS for one, mean in zip(seen, means, strict=True))

@@ -1,0 +1,66 @@
+"""The memory that decoding takes does not grow with the length of a film: an hour against a minute."""
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.video.painted import picture
+
+ROOT = Path(__file__).parents[2]
+MINUTE, HOUR = 1_500, 90_000  # frames
+BYTES_A_FRAME = 64  # of the tables by which a demuxer finds the packets, at most
+CODE = """
+import resource, sys
+from tavlad.video.reader import read_clip
+clip = read_clip(sys.argv[1], 25, 48)
+print(clip.decoded_count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def long_film(path: Path, frames: int, codec: str) -> Path:
+    """A film of a minute's packets, again and again."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options={"g": "50", "threads": "1", "bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        packets = []
+        for number in range(MINUTE):
+            pixels = picture(number % 512, (48, 64)).copy()
+            pixels[36:] = rng.integers(0, 256, pixels[36:].shape)
+            packets += stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24"))
+        packets += stream.encode(None)
+        data = [(bytes(packet), packet.is_keyframe) for packet in packets]
+        for number in range(frames):
+            packet = av.Packet(data[number % MINUTE][0])
+            packet.is_keyframe, packet.stream = data[number % MINUTE][1], stream
+            packet.pts = packet.dts = number
+            packet.duration, packet.time_base = 1, Fraction(1, 25)
+            container.mux(packet)
+    return path
+
+
+def peak(path: Path) -> tuple[int, int]:
+    """The number of frames, and the largest resident size in bytes of a process that reads 25 of them."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    words = subprocess.run([sys.executable, "-c", CODE, path], env=environment, capture_output=True, check=True).stdout
+    count, kilobytes = map(int, words.split())
+    return count, kilobytes * 1024
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("avi", "mpeg4"), ("mp4", "mpeg4"), ("mkv", "libx264"), ("ts", "mpeg2video")]
+)
+def test_an_hour_takes_the_memory_of_a_minute(tmp_path, suffix, codec):
+    minute, small = peak(long_film(tmp_path / f"minute.{suffix}", MINUTE, codec))
+    hour, large = peak(long_film(tmp_path / f"hour.{suffix}", HOUR, codec))
+    print(f"{suffix}: a minute {small / 1e6:.1f} MB, an hour {large / 1e6:.1f} MB")
+    assert (minute, hour) == (MINUTE, HOUR)
+    assert large - small < 4e6 + BYTES_A_FRAME * (HOUR - MINUTE)
