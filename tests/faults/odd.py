@@ -37,7 +37,7 @@ PICKED: dict[str, list[tuple[str, str, str]]] = {  # suffix, codec, pixels
     "rare_codec": [
         *(("avi", "snow", "yuv420p"), ("asf", "msmpeg4", "yuv420p"), ("avi", "huffyuv", "rgb24")),
         *(("y4m", "wrapped_avframe", "yuv444p"), ("ivf", "libvpx-vp9", "yuv420p"), ("nut", "ffv1", "bgr0")),
-        *(("mp4", "libsvtav1", "yuv420p"), ("3gp", "mpeg4", "yuv420p")),
+        ("3gp", "mpeg4", "yuv420p"),
     ],
 }
 SMALL = [(1, 1), (1, 2), (2, 1), (1, 9), (3, 5), (5, 3), (17, 1)]  # height, width: too small to show numbers

@@ -21,7 +21,7 @@ CODECS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "raw.avi": ("rawvideo", "yuv420p", {}),
     "film.mp4": ("libx264", "yuv420p", {"g": "12"}),
     "old.mp4": ("mpeg4", "yuv420p", {"g": "12"}),
-    "new.mp4": ("libx265", "yuv420p", {"x265-params": "log-level=none:pools=none"}),
+    "new.mp4": ("libx265", "yuv420p", {"x265-params": "log-level=none:pools=none:frame-threads=1"}),
     "jpeg.mov": ("mjpeg", "yuvj420p", {}),
     "film.mkv": ("libx264", "yuv420p", {"g": "12"}),
     "exact.mkv": ("ffv1", "bgr0", {}),
