@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import dvc.api
+from dvc.exceptions import NotDvcRepoError
 
 from tavlad import console
 from tavlad.experiments.plan import Run
@@ -53,7 +54,11 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
     pause, longest = PAUSES
     with console.bar("experiments", len(runs), "runs") as advance:
         while len(over) < len(runs):
-            known = look()
+            try:
+                known = look()
+            except NotDvcRepoError:  # at this moment DVC makes or removes the folder of a run
+                time.sleep(pause)
+                continue
             ended = {run.name for run in runs if known.get(run.name) not in ("Queued", "Running")}
             running = ", ".join(name for name, state in known.items() if state == "Running")
             advance(len(ended - over), f"now: {running}" if running else "")

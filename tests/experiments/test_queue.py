@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dvc.exceptions import NotDvcRepoError
 
 from tavlad.console import Failures
 from tavlad.experiments import queue
@@ -60,6 +61,19 @@ def test_waiting_ends_when_all_have_ended_and_names_what_failed(workers: list[li
     with pytest.raises(Failures) as error:
         queue.work(RUNS[:2], 3, lambda: next(looks))
     assert error.value.rows == [("b", "Failed")] and workers == [["queue", "start", "--jobs", "3"]]
+    assert next(looks, None) is None
+
+
+def test_a_look_while_dvc_makes_a_folder_is_taken_again(workers: list[list[str]]) -> None:
+    looks = iter([NotDvcRepoError("not yet"), {"a": "Success"}])
+
+    def look() -> dict[str, str]:
+        found = next(looks)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    queue.work(RUNS[:1], 1, look)
     assert next(looks, None) is None
 
 
