@@ -1,7 +1,7 @@
 """The scenes of the demo: an object that acts, over a panning background, with a distractor that does not act.
 
-All but the action is drawn alike in both directions of time (a drift is as likely as its opposite, the holds at both
-ends have one distribution), so that a clip shown backwards differs from the others in the order of its action alone.
+All but the action is drawn alike in both directions of time: a drift is as likely as its opposite, the holds at both
+ends have one distribution.
 """
 
 import math
@@ -17,7 +17,7 @@ from tavlad.clips.actions import ACTIONS, DARK, Frame, Look, Pen, Point, colour
 
 WIDTH, HEIGHT = 320, 240
 MARGIN = 32  # pixels of canvas beyond each side, room for the pan
-LENGTHS = (30, 75)  # frames
+LENGTHS = range(31, 76, 2)  # frames; odd, so that the frames taken of a clip are those taken of its reversal
 GROUPS, TAKES, CALIBRATION = 1, 2, 3  # the streams of one seed
 
 Box = tuple[int, int, int, int]
@@ -126,7 +126,7 @@ def draw_scene(rng: Generator, group: Group, action: int) -> Scene:
     return Scene(
         canvas=group.canvas, pan=Way((MARGIN, MARGIN), (rng.uniform(-56, 56), rng.uniform(-56, 56))),
         distractor=_distractor(rng), distractor_hue=rng.random(), thing=thing, look=look, action=action,
-        length=int(rng.integers(LENGTHS[0], LENGTHS[1] + 1)), holds=(rng.uniform(0.1, 0.25), rng.uniform(0.1, 0.25)),
+        length=int(rng.choice(LENGTHS)), holds=(rng.uniform(0.1, 0.25), rng.uniform(0.1, 0.25)),
     )  # fmt: skip
 
 

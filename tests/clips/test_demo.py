@@ -14,7 +14,7 @@ import pytest
 
 from tavlad.clips import demo
 from tavlad.clips.scene import LENGTHS
-from tavlad.video.writer import write_video
+from tavlad.video.sampling import indices
 
 WRITE = """
 import sys
@@ -97,8 +97,8 @@ def test_clips_are_what_was_promised_and_boxes_fit_them(root: Path) -> None:
             assert (stream.width, stream.height, stream.average_rate) == (320, 240, 25)
             count = sum(1 for _ in container.decode(stream))
             assert count == stream.frames == boxes[path.relative_to(root).with_suffix("").as_posix()]
-            assert LENGTHS[0] <= count <= LENGTHS[1]
-    assert sum(path.stat().st_size for path in paths) / len(paths) < 12e6 / 144
+            assert count in LENGTHS
+    assert sum(path.stat().st_size for path in paths) / len(paths) < 24e6 / 144
 
 
 def test_decoded_clips_show_their_scene_the_second_partner_from_its_end(root: Path) -> None:
@@ -120,22 +120,14 @@ def test_no_clip_depends_on_the_number_of_others() -> None:
         assert clip.scene.boxes(False) == many[clip.id].scene.boxes(False)
         np.testing.assert_array_equal(clip.scene.frame(9), many[clip.id].scene.frame(9))
     lengths = {clip.id: clip.scene.boxes(False) for clip in few}
-    assert len({str(boxes) for boxes in lengths.values()}) == len(few)  # partners are draws of their own
+    assert len({str(boxes) for boxes in lengths.values()}) == len(few) // 2  # partners share a scene
 
 
-@pytest.mark.parametrize("length", range(LENGTHS[0], LENGTHS[1] + 1))
-def test_anchors_are_the_same_from_either_end(length: int) -> None:
-    anchors = demo.anchors(length)
-    assert anchors == {length - 1 - place for place in anchors} and {0, length - 1} <= anchors
-    assert max(np.diff(sorted(anchors))) <= 12
-
-
-def test_the_codec_tells_little_about_the_direction_of_time(tmp_path: Path) -> None:
-    """A clip and its reversal decode to nearly the same frames; with P-frames at the same quantiser they do not."""
-    frames = list(next(demo.draw(5, 3, 1)).scene.frames(backwards=False))
-    likeness = []
-    for anchors in (demo.anchors(len(frames)), set()):
-        for name, shown in (("a", frames), ("b", frames[::-1])):
-            write_video(tmp_path / f"{name}.avi", shown, demo.FPS, quantiser=demo.QUANTISER, anchors=anchors)
-        likeness.append(psnr(decode(tmp_path / "a.avi"), decode(tmp_path / "b.avi")[::-1]))
-    assert likeness[0] > 37 and likeness[0] > likeness[1] + 3, likeness
+@pytest.mark.parametrize("frames", [4, 6, 25])
+def test_a_partner_shows_the_frames_of_its_partner_from_the_end(root: Path, frames: int) -> None:
+    """Decoded and sampled, bit for bit: then a sum over time cannot tell them apart."""
+    for first, second in demo.PAIRS:
+        for group in (1, 2, 3):
+            one, other = (decode(root / f"{name}/v_{name}_g{group:02}_c01.avi") for name in (first, second))
+            np.testing.assert_array_equal(one[indices(len(one), frames)], other[indices(len(other), frames)][::-1])
+            assert psnr(one, one[::-1]) < 40  # and the two directions do differ

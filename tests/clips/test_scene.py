@@ -67,7 +67,7 @@ def test_motion_and_holds_have_the_distribution_of_their_reversal() -> None:
     steps = np.array([signed(s) for s in drawn])
     assert (np.abs(steps.mean(axis=0)) < 4 * steps.std(axis=0) / np.sqrt(len(drawn))).all()
     assert (steps.std(axis=0) > 0).all()
-    assert {LENGTHS[0], LENGTHS[1]} >= {min(s.length for s in drawn), max(s.length for s in drawn)}
+    assert {s.length for s in drawn} == set(LENGTHS) and all(length % 2 for length in LENGTHS)
 
 
 def test_half_way_is_at_half_time() -> None:
