@@ -8,6 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tavlad.integrity import damage_named
+
 # kind of value (O: text) and number of axes
 FORM = {"ids": ("O", 1), "empty": ("f", 1), "confident": ("f", 1), "attention": ("f", 4), "winners": ("O", 2)}
 SWELLS = 1032  # the most that one byte of deflate becomes
@@ -26,8 +28,8 @@ class Looks:
 
 
 def read_looks(path: Path) -> Looks:
-    """The looks that `evaluate` saved at `path`; ValueError if it holds anything else, before that is read."""
-    with h5py.File(path, "r") as file:
+    """The looks that `evaluate` saved at `path`; ValueError with its path if it holds anything else."""
+    with damage_named(path), h5py.File(path, "r") as file:
         for name, found in file.items():
             _check(path, name, found)
         attention = file["attention"][()] if "attention" in file else None

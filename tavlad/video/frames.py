@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from tavlad.integrity import ADVICE, damage_named
 from tavlad.video.decoded import DecodedClip
 
 ARRAYS = {"indices": np.int64, "pts": np.float64}  # facts with a value per frame
-ADVICE = "if it is damaged, `tavlad store verify` removes it with its links, and `dvc repro` makes it again"
 RESERVED = ("clip", "recipe")
-UNREADABLE = (OSError, KeyError, RuntimeError, SyntaxError, TypeError, Image.DecompressionBombError)
+UNREADABLE = (SyntaxError, Image.DecompressionBombError)  # what Pillow raises besides
 
 
 def to_jpeg(frames: np.ndarray, quality: int) -> list[bytes]:
@@ -78,16 +78,8 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open to be read; what HDF5 and Pillow find wrong becomes a ValueError that names it."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (FileNotFoundError, PermissionError):
-        raise
-    except (*UNREADABLE, ValueError) as error:
-        if isinstance(error, ValueError) and str(path) in str(error):
-            raise
-        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}; {ADVICE}") from error
+    with damage_named(path, *UNREADABLE), h5py.File(path, "r") as file:
+        yield file
 
 
 def _checked(path: Path, file: h5py.File) -> tuple[np.ndarray, np.ndarray]:

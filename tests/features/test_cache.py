@@ -45,7 +45,7 @@ def test_reading_a_view_touches_no_other(tmp_path: Path) -> None:
         data[start : start + chunks[view].size] = bytes(chunks[view].size)
     (tmp_path / "a").write_bytes(data)
     assert np.array_equal(read_maps(tmp_path / "a", 1), maps(500)[1])
-    with pytest.raises(OSError):
+    with pytest.raises(ValueError, match=r"/a cannot be read: .*tavlad store verify"):
         read_maps(tmp_path / "a", 2)
 
 
@@ -56,7 +56,7 @@ def test_a_flipped_bit_is_an_error(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "a").read_bytes())
     data[chunk.byte_offset + chunk.size // 2] ^= 4
     (tmp_path / "a").write_bytes(data)
-    with pytest.raises(OSError):
+    with pytest.raises(ValueError, match=r"/a cannot be read: .*tavlad store verify"):
         read_maps(tmp_path / "a", 0)
 
 

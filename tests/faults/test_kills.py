@@ -1,0 +1,59 @@
+"""Kills at random moments, in short; `make faults` does it 200 times. And what else runs beside a `dvc repro`."""
+
+import signal
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.faults.kills import Report, Run, disturb, family, one_split
+from tests.faults.traces import Traces, Watch
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return Traces.of(one_split(tmp_path_factory.mktemp("undisturbed") / "project"))
+
+
+def said(run: Run, words: str) -> None:
+    """Wait until a run has said so."""
+    end = time.monotonic() + 120
+    while words not in run.output():
+        assert time.monotonic() < end, run.output()
+        time.sleep(0.02)
+
+
+def test_killed_at_random_moments_it_ends_as_if_never_killed(undisturbed, tmp_path):
+    report = Report()
+    disturb(one_split(tmp_path / "project"), undisturbed, np.random.default_rng(0), 6, report)
+    assert report.wrongs == [] and len(report.kills) == 6
+
+
+def test_of_two_at_once_the_second_refuses_by_name(undisturbed, tmp_path):
+    project = one_split(tmp_path / "project")
+    first = Run(project, Watch(project.folder))
+    said(first, "Running stage 'decode'")
+    second = project.run("dvc", "repro", check=False)
+    assert second.returncode != 0 and "busy" in second.stderr and str(first.process.pid) in second.stderr
+    first.wait(300)
+    assert first.process.returncode == 0
+    assert list(undisturbed.differences(project)) == []
+
+
+def test_after_dvc_alone_is_killed_the_next_waits_for_the_stage_it_left(undisturbed, tmp_path):
+    project = one_split(tmp_path / "project")
+    first = Run(project, Watch(project.folder))
+    while not list(project.folder.glob("data/.store/stage1-epoch/*/*")):
+        first.wait(0.05)
+        assert first.alive, first.output()
+    [orphan], _ = family(first.process.pid)
+    orphan.suspend()  # so that it still runs when the next one comes
+    first.strike("dvc", signal.SIGKILL)
+    assert orphan.status() == psutil.STATUS_STOPPED
+    second = Run(project, first.watch)
+    said(second, "another process is running 'stage1@split1' on this store; waiting")
+    orphan.resume()
+    second.wait(300)
+    assert second.process.returncode == 0, second.output()
+    assert [*first.watch.wrongs, *undisturbed.differences(project)] == []
