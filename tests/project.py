@@ -22,11 +22,13 @@ class Project:
     """A copy of this project in a git repository of its own, with its own work store."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder, self.network_log = folder, folder.with_name("network.log")
         python = Path(sys.executable).parent  # the environment of the tests, for `dvc` and for `python` in its stages
         self.environment = {
             **{k: v for k, v in os.environ.items() if k not in ("TAVLAD_STORE", "DVC_ROOT")},
             "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT / "tests" / "offline"),
+            "NETWORK_LOG": str(self.network_log),
         }
         names = self._git(["ls-files", "-coz", "--exclude-standard"], ROOT).split("\0")
         for name in filter(None, names):

@@ -49,6 +49,14 @@ def test_every_artifact_is_there_and_versioned(whole):
     assert whole.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_no_stage_opens_a_connection(whole):
+    assert not whole.network_log.exists(), whole.network_log.read_text()
+    connect = "import socket; socket.create_connection(('localhost', 9))"
+    assert "no network" in whole.run("python", "-c", connect, check=False).stderr  # so it would have been seen
+    assert "socket" in whole.network_log.read_text()
+    whole.network_log.unlink()
+
+
 def test_store_output_and_cache_are_one_file(whole):
     frames = next((whole.folder / "data" / "frames").rglob("*.h5"))
     assert frames.stat().st_nlink == 3 and frames.stat().st_mode & 0o222 == 0
