@@ -26,7 +26,7 @@ from rich.table import Table
 from tests.faults.traces import Traces, Watch
 from tests.project import Project
 
-TARGETS = {"group": 0.4, "dvc": 0.2, "stage": 0.25, "worker": 0.15}  # what is hit, and how often
+TARGETS = {"group": 0.35, "dvc": 0.2, "stage": 0.15, "worker": 0.3}  # what is hit, and how often
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 EARLY = 0.1  # the share of kills that may come before DVC has begun a stage
 LATE = 1.5  # moments are drawn from this many times what the stage takes undisturbed, so that some hit what follows
@@ -151,11 +151,11 @@ def campaign(folder: Path, kills: int, seed: int) -> Report:
 
 
 def one_split(folder: Path) -> Project:
-    """A copy of the project on tiny clips, with one split, and epochs enough to be killed between them."""
+    """A copy of the project on tiny clips, with one split, with clips and epochs enough to be killed between them."""
     folder.mkdir(parents=True)
     project = Project(folder)
     project.keep_one_split()
-    project.edit({"stage1": {"epochs": 6}, "stage2": {"epochs": 4}})
+    project.edit({"demo": {"clips": 2}, "stage1": {"epochs": 6}, "stage2": {"epochs": 4}})
     project.commit("one split")
     return project
 
