@@ -14,7 +14,6 @@ import click
 Described = dict[str, tuple[int, int, str]]  # of each file of an entry: bytes, time of change in ns, SHA-256
 
 REFUSALS = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
-ADVICE = "if it is damaged, `tavlad store verify` removes it with its links, and `dvc repro` makes it again"
 RESERVE = 64 << 20  # bytes of the disk that stay free: HDF5 may crash a process that writes to a full one
 
 
@@ -67,20 +66,6 @@ def write_note(note: Path, aside: Path, described: list[Described]) -> None:
     note.parent.mkdir(parents=True, exist_ok=True)
     aside.write_text(json.dumps(described))
     os.replace(aside, note)
-
-
-@contextmanager
-def damage_named(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """What is wrong with `path`, as an error of HDF5 or one of `more`, becomes a ValueError that names it."""
-    wrong: tuple[type[Exception], ...] = (OSError, KeyError, RuntimeError, TypeError, ValueError, *more)
-    try:
-        yield
-    except (FileNotFoundError, PermissionError):
-        raise
-    except wrong as error:
-        if isinstance(error, ValueError) and str(path) in str(error):
-            raise
-        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}; {ADVICE}") from error
 
 
 def require_room(folder: Path) -> None:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from tavlad.features.views import Draw
-from tavlad.integrity import damage_named
+from tavlad.hdf5 import created, opened
 
 # 0.62 of the bytes for bfloat16 maps; zstd: 0.53, but a library of 186 MB for every user; lzf: 0.84, read no faster
 FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
@@ -29,7 +29,7 @@ def write_maps(
         raise ValueError(f"{clip_id}: expected float16 (V,T,C,H,W) with V={len(draws)}, got {maps.dtype} {maps.shape}")
     if not np.isfinite(maps).all():
         raise ValueError(f"{clip_id}: its maps hold {int((~np.isfinite(maps)).sum())} values that are not finite")
-    with h5py.File(path, "w-", libver="earliest") as file:
+    with created(path) as file:
         file.create_dataset("maps", data=maps, chunks=(1, *maps.shape[1:]), **FILTERS)
         file.attrs["clip"], file.attrs["recipe"] = clip_id, recipe
         file.attrs["draws"] = json.dumps([one and asdict(one) for one in draws])
@@ -38,21 +38,21 @@ def write_maps(
 
 def read_maps(path: Path, view: int) -> np.ndarray:
     """One view, float16 (T,C,H,W), reading no other; ValueError with its path if it is none of the cache, or bad."""
-    with damage_named(path), h5py.File(path, "r") as file:
+    with opened(path) as file:
         maps: np.ndarray = _checked(path, file)[view]
         return maps
 
 
 def read_shape(path: Path) -> tuple[int, int, int, int, int]:
     """(V,T,C,H,W) of the file."""
-    with damage_named(path), h5py.File(path, "r") as file:
+    with opened(path) as file:
         V, T, C, H, W = _checked(path, file).shape
         return V, T, C, H, W
 
 
 def read_recipe(path: Path) -> str:
     """The recipe (a digest) that the file was made by."""
-    with damage_named(path), h5py.File(path, "r") as file:
+    with opened(path) as file:
         return str(file.attrs["recipe"])
 
 

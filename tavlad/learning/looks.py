@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models import ResNet34_Weights
 
+from tavlad.hdf5 import created
 from tavlad.model.precision import exact, unit
 from tavlad.model.tavlad import TAVLAD
 
@@ -51,7 +52,7 @@ def save_looks(path: Path, ids: Sequence[str], looks: Sequence[Look]) -> None:
     """Write the looks of clips `ids`: `ids`, `empty` and `confident` (N), and with attention `attention` (N,T,H,W) and
     `winners` (N,T)."""
     text = h5py.string_dtype()
-    with h5py.File(path, "w-", libver="earliest") as file:
+    with created(path) as file:
         file.create_dataset("ids", data=list(ids), dtype=text)
         file.create_dataset("empty", data=np.array([one.empty for one in looks]))
         file.create_dataset("confident", data=np.array([one.confident for one in looks]))

@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tavlad.hdf5 import created, opened
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -51,7 +53,8 @@ class Predictions:
         """Write one HDF5 file, whole or not at all: `ids`, `labels`, `logits` and the attribute `classes`."""
         aside = Path(f"{path}.part")
         text = h5py.string_dtype()
-        with h5py.File(aside, "w", libver="earliest") as file:
+        aside.unlink(missing_ok=True)
+        with created(aside) as file:
             file.create_dataset("ids", data=list(self.ids), dtype=text, track_times=False)
             file.create_dataset("labels", data=self.labels, track_times=False)
             file.create_dataset("logits", data=self.logits, track_times=False)
@@ -61,18 +64,13 @@ class Predictions:
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read what `save` wrote; raises ValueError that names the file if it holds anything else."""
-        try:
-            with h5py.File(path, "r") as file:
-                ids, labels, logits = (file[name] for name in ("ids", "labels", "logits"))
-                for values, ndim in ((ids, 1), (labels, 1), (logits, 2)):
-                    size = math.prod(values.shape) * values.dtype.itemsize
-                    if values.ndim != ndim or size > path.stat().st_size:  # `save` compresses nothing
-                        raise ValueError(f"{values.name} has the shape {values.shape}, which cannot be")
-                return cls(tuple(ids.asstr()[()]), labels[()], logits[()], tuple(file.attrs["classes"]))
-        except FileNotFoundError:
-            raise
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} holds no predictions: {error}") from None
+        with opened(path) as file:
+            ids, labels, logits = (file[name] for name in ("ids", "labels", "logits"))
+            for values, ndim in ((ids, 1), (labels, 1), (logits, 2)):
+                size = math.prod(values.shape) * values.dtype.itemsize
+                if values.ndim != ndim or size > path.stat().st_size:  # `save` compresses nothing
+                    raise ValueError(f"{path}: {values.name} has the shape {values.shape}, which cannot be")
+            return cls(tuple(ids.asstr()[()]), labels[()], logits[()], tuple(file.attrs["classes"]))
 
     @property
     def predicted(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tavlad.integrity import damage_named
+from tavlad.hdf5 import opened
 
 # kind of value (O: text) and number of axes
 FORM = {"ids": ("O", 1), "empty": ("f", 1), "confident": ("f", 1), "attention": ("f", 4), "winners": ("O", 2)}
@@ -29,7 +29,7 @@ class Looks:
 
 def read_looks(path: Path) -> Looks:
     """The looks that `evaluate` saved at `path`; ValueError with its path if it holds anything else."""
-    with damage_named(path), h5py.File(path, "r") as file:
+    with opened(path) as file:
         for name, found in file.items():
             _check(path, name, found)
         attention = file["attention"][()] if "attention" in file else None

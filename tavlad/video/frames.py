@@ -1,8 +1,7 @@
 """The frame store: one HDF5 file per clip holds its frames as JPEG bytes, and the facts of their decoding."""
 
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from tavlad.integrity import ADVICE, damage_named
+from tavlad.hdf5 import ADVICE, created, opened
 from tavlad.video.decoded import DecodedClip
 
 ARRAYS = {"indices": np.int64, "pts": np.float64}  # facts with a value per frame
@@ -42,8 +41,7 @@ def write_frames(path: Path, clip_id: str, decoded: DecodedClip, quality: int, r
     offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
     facts = decoded.facts()
     data = np.frombuffer(b"".join(jpegs), np.uint8)
-    image = io.BytesIO()  # on a full disk HDF5 may crash; Python says so
-    with h5py.File(image, "w", libver="earliest") as file:
+    with created(path) as file:
         file.create_dataset("jpeg", data=data, chunks=data.shape, fletcher32=True)
         file.create_dataset("offsets", data=offsets)
         for name, dtype in ARRAYS.items():  # as datasets: HDF5 allows an attribute 64 kB
@@ -52,34 +50,26 @@ def write_frames(path: Path, clip_id: str, decoded: DecodedClip, quality: int, r
         for name, value in (about | facts).items():
             if name not in ARRAYS:
                 file.attrs[name] = value
-    with open(path, "xb") as written:
-        written.write(image.getbuffer())
 
 
 def read_frames_file(path: Path) -> np.ndarray:
     """All frames of a file of the store: uint8 (T, H, W, 3); raises ValueError where the file is not one."""
-    with _opened(path) as file:
+    with opened(path, *UNREADABLE) as file:
         data, offsets = _checked(path, file)
         return from_jpeg(data[start:end].tobytes() for start, end in pairwise(offsets))
 
 
 def read_recipe(path: Path) -> str:
     """The recipe (a digest) that the file was made by."""
-    with _opened(path) as file:
+    with opened(path, *UNREADABLE) as file:
         return str(file.attrs["recipe"])
 
 
 def read_facts(path: Path) -> dict[str, Any]:
     """What was counted and seen in decoding (the fields of `DecodedClip` but the frames), and the JPEG quality."""
-    with _opened(path) as file:
+    with opened(path, *UNREADABLE) as file:
         facts = {name: np.asarray(value).item() for name, value in file.attrs.items() if name not in RESERVED}
         return facts | {name: _array(path, file, name, dtype)[()].tolist() for name, dtype in ARRAYS.items()}
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    with damage_named(path, *UNREADABLE), h5py.File(path, "r") as file:
-        yield file
 
 
 def _checked(path: Path, file: h5py.File) -> tuple[np.ndarray, np.ndarray]:
