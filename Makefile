@@ -9,8 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: all environment test faults lint clean
 
 all: environment
-	@# DVC, killed while it writes this file, leaves it torn and then refuses to start (treeverse/dvc#7615)
-	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock
+	tavlad repair
 	dvc repro
 	dvc metrics show
 

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("attend", "check", "experiment", "predict", "store", "verify")
+COMMANDS = ("attend", "check", "experiment", "predict", "repair", "store", "verify")
 
 
 class Commands(click.Group):

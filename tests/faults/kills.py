@@ -30,8 +30,7 @@ TARGETS = {"group": 0.35, "dvc": 0.2, "stage": 0.15, "worker": 0.3}  # what is h
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 EARLY = 0.1  # the share of kills that may come before DVC has begun a stage
 LATE = 1.5  # moments are drawn from this many times what the stage takes undisturbed, so that some hit what follows
-# What DVC says of its own files where it was killed while writing them; the README says to remove them.
-TORN = {"Unable to read RWLock-file": ".dvc/tmp/rwlock", "'./dvc.lock'": "dvc.lock"}
+TORN = ("Unable to read RWLock-file", "'./dvc.lock'")  # what DVC says of its own files, killed while it wrote them
 PATIENCE = 120.0  # seconds in which whatever was hit must have ended
 
 
@@ -46,11 +45,11 @@ class Kill:
 
 @dataclass
 class Report:
-    """All kills, the passes through the DAG, which files DVC itself left torn how often, and all that was wrong."""
+    """All kills, the passes through the DAG, what DVC itself left torn, and all that was wrong."""
 
     kills: list[Kill] = field(default_factory=list)
     passes: int = 0
-    torn: Counter[str] = field(default_factory=Counter)
+    torn: list[str] = field(default_factory=list)
     wrongs: list[str] = field(default_factory=list)
 
 
@@ -126,9 +125,8 @@ def disturb(project: Project, undisturbed: Traces, rng: Generator, most: int, re
         if run.process.poll() == 0:
             report.wrongs += [*watch.wrongs, *undisturbed.differences(project)]
             return
-        if torn := [file for words, file in TORN.items() if words in run.output()]:
-            report.torn.update(torn)
-            (project.folder / torn[0]).unlink()
+        if any(words in run.output() for words in TORN):
+            report.torn += project.run("tavlad", "repair").stdout.splitlines()
         elif run.alive or not run.struck:
             report.wrongs.append(f"`dvc repro` did not come to its end:\n{run.output()}")
             return
@@ -186,7 +184,7 @@ def main(kills: int, seed: int) -> None:
     Console(width=100).print(table)
     click.echo("".join(f"WRONG {line}\n" for line in report.wrongs), nl=False)
     found = f"{len(report.kills)} kills, {report.passes} passes, {len(report.wrongs)} wrongs"
-    click.echo(f"{found}; torn by DVC, and removed: {dict(report.torn)}")
+    click.echo("".join(f"{number} times: {line}\n" for line, number in Counter(report.torn).items()) + found)
     if not report.wrongs:
         shutil.rmtree(folder)
     sys.exit(bool(report.wrongs))
