@@ -56,12 +56,12 @@ class Report:
 class Run:
     """One `dvc repro` that may be struck."""
 
-    def __init__(self, project: Project, watch: Watch):
+    def __init__(self, project: Project, watch: Watch, *targets: str):
         self.log, self.watch, self.struck = project.folder / "killed.log", watch, False
         self.offset = self.log.stat().st_size if self.log.exists() else 0
         # a background job of a shell ignores Ctrl-C, and so do its children, unless it is told otherwise
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.process: Popen[bytes] = project.start("dvc", "repro")
+        self.process: Popen[bytes] = project.start("dvc", "repro", *targets)
 
     @property
     def alive(self) -> bool:

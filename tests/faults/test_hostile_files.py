@@ -1,13 +1,16 @@
 """Files that would run code if they were unpickled, or that point elsewhere: no reader does what they want."""
 
+import io
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 
 from tavlad.console import Failures
@@ -98,6 +101,17 @@ def test_a_recipe_is_text_whatever_it_says(tmp_path: Path) -> None:
     hdf5(tmp_path / "maps.h5", Payload(tmp_path / "marker"))
     assert isinstance(read_recipe(tmp_path / "maps.h5"), str)
     assert not (tmp_path / "marker").exists()
+
+
+def test_frames_are_jpeg_and_nothing_else_that_pillow_reads(tmp_path: Path) -> None:
+    for kind, refused in (("JPEG", False), ("PNG", True), ("GIF", True), ("TIFF", True)):
+        buffer = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(buffer, kind)
+        with h5py.File(tmp_path / f"{kind}.h5", "w") as file:
+            file["jpeg"] = np.frombuffer(buffer.getvalue(), np.uint8)
+            file["offsets"] = np.array([0, len(buffer.getvalue())])
+        with pytest.raises(ValueError, match=rf"{kind}\.h5") if refused else nullcontext():
+            assert read_frames_file(tmp_path / f"{kind}.h5").shape == (1, 8, 8, 3)
 
 
 @pytest.mark.parametrize("read", [read_frames_file, lambda path: read_maps(path, 0)])
