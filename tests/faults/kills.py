@@ -45,7 +45,7 @@ class Kill:
 
 @dataclass
 class Report:
-    """All kills, the passes through the DAG, what DVC itself left torn, and all that was wrong."""
+    """All kills, the passes through the DAG, what DVC itself left behind, and all that was wrong."""
 
     kills: list[Kill] = field(default_factory=list)
     passes: int = 0
@@ -124,6 +124,7 @@ def disturb(project: Project, undisturbed: Traces, rng: Generator, most: int, re
         run.wait(PATIENCE)
         if run.process.poll() == 0:
             report.wrongs += [*watch.wrongs, *undisturbed.differences(project)]
+            report.torn += [f"left in DVC's cache: {Path(name).suffix}" for name in undisturbed.litter(project)]
             return
         if any(words in run.output() for words in TORN):
             report.torn += project.run("tavlad", "repair").stdout.splitlines()

@@ -10,7 +10,7 @@ import psutil
 
 from tests.project import Project
 
-PROBE = 4  # bytes of the file that DVC makes in its cache to see whether links work; killed, it leaves it there
+LITTER = 1 << 16  # bytes: no artifact is among what a killed DVC may leave in its cache
 PATIENCE = 120.0  # seconds for what a killed DVC left running
 
 
@@ -51,11 +51,17 @@ class Traces:
         again = project.run("dvc", "repro")
         if "Running stage" in again.stdout:
             yield f"a repetition runs stages:\n{again.stdout}"
-        files = _files(folder)
-        if files != self.files:
-            yield f"files are left: {sorted(files - self.files)}; files are missing: {sorted(self.files - files)}"
+        left, missing = _files(folder) - self.files, self.files - _files(folder)
+        if sum((folder / name).stat().st_size for name in self.litter(project)) > LITTER:
+            yield f"DVC left much in its cache: {self.litter(project)}"
+        if left - self.litter(project) or missing:
+            yield f"files are left: {sorted(left)}; files are missing: {sorted(missing)}"
         if holders := _holders(folder):
             yield f"DVC's locks are held by {holders}"
+
+    def litter(self, project: Project) -> set[str]:
+        """What DVC itself, killed, left in its cache: the file by which it tries links, lists of a folder's files."""
+        return {name for name in _files(project.folder) - self.files if name.startswith(".dvc/")}
 
 
 @dataclass
@@ -103,9 +109,8 @@ def _lock(folder: Path) -> str:
 
 
 def _files(folder: Path) -> frozenset[str]:
-    """The files of data and of DVC, but for its notes of what it did, and the 4 bytes by which it tries links."""
+    """The files of data and of DVC, but for its notes of what it did."""
     found = [path for top in ("data", ".dvc") for path in (folder / top).rglob("*") if path.is_file()]
-    found = [path for path in found if path.suffix != ".tmp" or path.stat().st_size > PROBE]
     names = {str(path.relative_to(folder)) for path in found}
     return frozenset(name for name in names if not name.startswith(".dvc/tmp/"))
 
