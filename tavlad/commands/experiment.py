@@ -42,6 +42,8 @@ def _runner(plan: Plan, chosen: Experiment) -> click.Command:
     @click.option("--queue-only", is_flag=True, help="Leave the start to `dvc queue start`.")
     def command(seeds: str, stage1: bool, jobs: int, queue_only: bool) -> None:
         wanted = runs(plan, chosen, _numbers(seeds), stage1)
+        if dead := queue.fail_dead():
+            console.done(f"cut short, and missing again: {', '.join(dead)}")
         known = queue.states()
         lacking = queue.missing(wanted, known)
         queue.enqueue(lacking)

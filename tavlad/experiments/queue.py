@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import dvc.api
+import psutil
 from dvc.exceptions import NotDvcRepoError
 
 from tavlad import console
@@ -27,6 +28,16 @@ def revisions() -> dict[str, str]:
     """The Git revision of each experiment of HEAD that succeeded, by its name."""
     rows = dvc.api.exp_show()
     return {row["Experiment"]: row["rev"] for row in rows if row["Experiment"] and row["State"] in (None, "Success")}
+
+
+def fail_dead() -> list[str]:
+    """Let DVC call failed what it calls running although nothing runs, as after a power cut; the runs' names."""
+    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    running = {row["rev"]: row["Experiment"] for row in dvc.api.exp_show() if row["State"] == "Running"}
+    dead = [rev for rev, name in running.items() if name and not any(rev in command for command in commands)]
+    if dead:
+        _dvc("queue", "kill", *dead)
+    return [running[rev] for rev in dead]
 
 
 def missing(runs: Sequence[Run], known: Mapping[str, str]) -> list[Run]:

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from dvc.exceptions import NotDvcRepoError
@@ -75,6 +76,15 @@ def test_a_look_while_dvc_makes_a_folder_is_taken_again(workers: list[list[str]]
 
     queue.work(RUNS[:1], 1, look)
     assert next(looks, None) is None
+
+
+def test_only_what_runs_no_more_is_called_failed(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("1a", "a", "Running"), ("2b", "b", "Running"), ("3c", "c", "Queued"), ("4d", None, "Running")]
+    shown = [dict(zip(("rev", "Experiment", "State"), row, strict=True)) for row in rows]
+    monkeypatch.setattr(queue.dvc.api, "exp_show", lambda: shown)
+    processes = [SimpleNamespace(info={"cmdline": words}) for words in (["dvc", "exec-run", "run/2b45/2b45.run"], None)]
+    monkeypatch.setattr(queue.psutil, "process_iter", lambda _: processes)
+    assert queue.fail_dead() == ["a"] and workers == [["queue", "kill", "1a"]]
 
 
 def test_waiting_for_nothing_ends_at_once(workers: list[list[str]]) -> None:
