@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import dvc.api
@@ -13,15 +14,16 @@ from dvc.exceptions import NotDvcRepoError
 from tavlad import console
 from tavlad.experiments.plan import Run
 
+STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
 PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file
 
 
 def states() -> dict[str, str]:
-    """The state of each experiment of HEAD by its name: Success, Queued, Running or Failed."""
-    rows = dvc.api.exp_show()
-    return {row["Experiment"]: row["State"] or "Success" for row in rows if row["Experiment"]}
+    """The state of each experiment of HEAD by its name: the best of STATES among the runs of that name."""
+    found = [(STATES.index(row["State"] or "Success"), row["Experiment"]) for row in dvc.api.exp_show()]
+    return {name: STATES[state] for state, name in sorted(found, key=itemgetter(0)) if name}
 
 
 def revisions() -> dict[str, str]:

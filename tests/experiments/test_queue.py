@@ -78,6 +78,14 @@ def test_a_look_while_dvc_makes_a_folder_is_taken_again(workers: list[list[str]]
     assert next(looks, None) is None
 
 
+def test_a_run_that_failed_once_is_known_by_its_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("a", None), ("a", "Failed"), ("b", "Queued"), ("b", "Failed"), ("c", "Failed"), (None, None)]
+    monkeypatch.setattr(
+        queue.dvc.api, "exp_show", lambda: [{"Experiment": name, "State": state} for name, state in rows]
+    )
+    assert queue.states() == {"a": "Success", "b": "Queued", "c": "Failed"}
+
+
 def test_only_what_runs_no_more_is_called_failed(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("1a", "a", "Running"), ("2b", "b", "Running"), ("3c", "c", "Queued"), ("4d", None, "Running")]
     shown = [dict(zip(("rev", "Experiment", "State"), row, strict=True)) for row in rows]
