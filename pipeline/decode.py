@@ -5,26 +5,31 @@ from pathlib import Path
 from typing import ClassVar
 
 import click
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from tavlad import console
 from tavlad.clips.table import read_clips
 from tavlad.params import Section
 from tavlad.store import Store, fresh, publish
 from tavlad.video.batch import Limits, Tally, by_recipe, decode_all
+from tavlad.video.tolerance import Tolerance
+
+COUNTS = "counts.csv"
 
 
 class Parameters(Section):
-    """How many frames, how large; and what a clip may cost: `deadline` in seconds, `memory` in megabytes."""
+    """How many frames, how large; what may be missing or damaged (`Tolerance`); and what a clip may cost: `deadline` in
+    seconds, `memory` in megabytes."""
 
     section: ClassVar[str] = "decode"
     shared: ClassVar[tuple[str, ...]] = ("frames", "short_side", "workers")
-    silent: ClassVar[tuple[str, ...]] = ("min_frames", "tolerance", "deadline", "memory", "workers")
+    silent: ClassVar[tuple[str, ...]] = ("min_frames", "tolerance", "damage", "deadline", "memory", "workers")
     frames: PositiveInt
     short_side: PositiveInt
     jpeg_quality: int = Field(ge=1, le=100)
     min_frames: PositiveInt
     tolerance: float = Field(ge=0, le=1)
+    damage: NonNegativeFloat
     deadline: PositiveFloat
     memory: PositiveInt
     workers: NonNegativeInt
@@ -35,9 +40,10 @@ class Parameters(Section):
 @click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(root: Path, table: Path, output: Path) -> None:
-    """Decode the clips of TABLE (clips.csv), which lie under ROOT, to OUTPUT/<clip id>.h5."""
+    """Decode the clips of TABLE (clips.csv), which lie under ROOT, to OUTPUT/<clip id>.h5, and count in counts.csv."""
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    limits, tally = Limits(params.workers, params.deadline, params.memory), Tally(params.min_frames, params.tolerance)
+    limits = Limits(params.workers, params.deadline, params.memory)
+    tally = Tally(Tolerance(params.min_frames, params.tolerance, params.damage))
     clips = by_recipe(read_clips(table), params.deciding())
     sizes = params.frames, params.short_side, params.jpeg_quality
     with store.lock("decode"), console.bar("decode", len(clips), "clips") as advance:
@@ -47,7 +53,8 @@ def main(root: Path, table: Path, output: Path) -> None:
                 publish(entry, output / f"{clip.id}.h5")
             advance()
     if warning := tally.checked():
-        console.warn(warning)
+        console.warn(f"{warning}: see {output / COUNTS}")
+    tally.write_counts(output / COUNTS)
     store.record("decode", {"seconds": time.monotonic() - started, "clips": len(clips), "new": tally.new})
     console.done(tally.line(params.frames))
 

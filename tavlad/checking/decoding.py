@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tavlad import console
 from tavlad.video.batch import Limits
-from tavlad.video.decoded import shortfall
 from tavlad.video.reader import read_clip
+from tavlad.video.tolerance import Tolerance
 from tavlad.video.workers import Failure, supervise
 
 
@@ -20,7 +20,7 @@ def count_frames(video: str, frames: int, short_side: int) -> tuple[int, int, in
 
 
 def verdicts(
-    root: Path, videos: Sequence[str], frames: int, short_side: int, min_frames: int, tolerance: float, limits: Limits
+    root: Path, videos: Sequence[str], frames: int, short_side: int, tolerance: Tolerance, limits: Limits
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """(video, reason) for all `videos` below `root` that stage decode would refuse, and those with concealed errors."""
     bad, damaged = [], []
@@ -33,7 +33,7 @@ def verdicts(
                 reason: str | None = outcome.reason
             else:
                 decoded, header, errors = outcome
-                reason = shortfall(decoded, header, min_frames, tolerance)
+                reason = tolerance.doubt(decoded, header, errors)
                 damaged += names if errors and not reason else []
             bad += [(name, reason) for name in names if reason]
             advance(len(names))

@@ -19,6 +19,7 @@ from tavlad.checking.settings import Settings
 from tavlad.clips.listing import Problem, printable
 from tavlad.store import Store
 from tavlad.video.batch import Limits
+from tavlad.video.tolerance import Tolerance
 
 MEASURED = 3  # clips
 NAMED = 20  # of a kind
@@ -62,8 +63,8 @@ def _inventory(folder: Path, settings: Settings) -> Inventory:
 def _decoded(folder: Path, inventory: Inventory, settings: Settings) -> tuple[list[Problem], list[str]]:
     numbers = settings.decode
     limits = Limits(numbers.workers, numbers.deadline, numbers.memory)
-    sizes = numbers.frames, numbers.short_side, numbers.min_frames, numbers.tolerance
-    return verdicts(folder, inventory.present, *sizes, limits)
+    tolerance = Tolerance(numbers.min_frames, numbers.tolerance, numbers.damage)
+    return verdicts(folder, inventory.present, numbers.frames, numbers.short_side, tolerance, limits)
 
 
 def _counts(folder: Path, inventory: Inventory) -> Table:

@@ -1,5 +1,6 @@
 """Decoding many clips: what the work store has is found, the rest is decoded by supervised workers."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,13 @@ from tavlad.integrity import blame
 from tavlad.recipes import code, digest, versions
 from tavlad.store import Store
 from tavlad.video import decode
-from tavlad.video.decoded import shortfall
 from tavlad.video.frames import read_facts, read_recipe
+from tavlad.video.tolerance import Tolerance
 from tavlad.video.workers import Failure, supervise
 
 STAGE = "decode"
-NAMED = 3  # damaged clips that the warning names
+NAMED = 3  # damaged clips that the warning names, those with the most errors
+COUNTS = "decoded_count", "header_count", "corrupt", "concealed"  # of the facts of a clip
 ADVICE = "Repair these files, or name their ids under dataset.exclude in params.yaml. All other clips' frames are kept."
 
 
@@ -86,13 +88,12 @@ def _sound(store: Store, key: str) -> Path | None:
 class Tally:
     """What became of the clips of one run."""
 
-    min_frames: int
-    tolerance: float
+    tolerance: Tolerance
     good: int = 0
     new: int = 0
     size: int = 0
     bad: list[tuple[str, str]] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by clip that may be used: COUNTS
 
     def add(self, clip: Clip, result: Path | Failure, new: bool) -> Path | None:
         """Count a clip; its frame file, if it may be used. The limits apply to files found in the store as well."""
@@ -101,12 +102,12 @@ class Tally:
             reason = result.reason
         else:
             facts = read_facts(result)
-            reason = shortfall(facts["decoded_count"], facts["header_count"], self.min_frames, self.tolerance)
-            if not reason and (facts["corrupt"] or facts["concealed"]):
-                self.damaged.append(clip.id)
+            decoded, header, *errors = counts = tuple(facts[name] for name in COUNTS)
+            reason = self.tolerance.doubt(decoded, header, sum(errors))
         if reason or isinstance(result, Failure):
             self.bad.append((clip.id, reason or ""))
             return None
+        self.counts[clip.id] = counts
         self.good, self.new, self.size = self.good + 1, self.new + new, self.size + result.stat().st_size
         return result
 
@@ -120,5 +121,14 @@ class Tally:
         if self.bad:
             title = f"{len(self.bad)} of {len(self.bad) + self.good} clips cannot be used"
             raise Failures(title, sorted(self.bad), ADVICE)
-        names = ", ".join(sorted(self.damaged)[:NAMED]) + (", ..." if len(self.damaged) > NAMED else "")
-        return f"{len(self.damaged)} clips decode with errors that the decoder conceals: {names}" if names else None
+        errors = {clip: sum(counts[2:]) for clip, counts in self.counts.items() if sum(counts[2:])}
+        worst = sorted(errors, key=lambda clip: (-errors[clip], clip))[:NAMED]
+        names = ", ".join(f"{clip} ({errors[clip]})" for clip in worst) + (", ..." if len(errors) > NAMED else "")
+        return f"{len(errors)} clips decode with errors that the decoder conceals: {names}" if names else None
+
+    def write_counts(self, path: Path) -> None:
+        """Write CSV: clip, frames that decode, frames by its header (0: unknown), flags of damage, errors concealed."""
+        with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["clip", *COUNTS])
+            writer.writerows([clip, *counts] for clip, counts in sorted(self.counts.items()))

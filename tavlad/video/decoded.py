@@ -34,12 +34,3 @@ class DecodedClip:
     def facts(self) -> dict[str, Any]:
         """All but the pixels, in a fixed order."""
         return {name: value for name, value in vars(self).items() if name != "frames"}
-
-
-def shortfall(decoded: int, header: int, min_frames: int, tolerance: float) -> str | None:
-    """Why `decoded` frames are too few to be trusted, or None; `tolerance` is a share of the header's count."""
-    if decoded < min_frames:
-        return f"only {decoded} frames decode, fewer than min_frames: {min_frames}"
-    if decoded < (1 - tolerance) * header:
-        return f"the header says {header} frames, only {decoded} decode"
-    return None

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from tavlad.checking.decoding import verdicts
 from tavlad.video.batch import Limits
+from tavlad.video.tolerance import Tolerance
 
 LIMITS = Limits(workers=1, deadline=30, megabytes=1000)
 
 
 def bad(root: Path, min_frames: int = 2) -> list[tuple[str, str]]:
-    return verdicts(root, sorted(file.name for file in root.iterdir()), 2, 16, min_frames, 0.1, LIMITS)[0]
+    names = sorted(file.name for file in root.iterdir())
+    return verdicts(root, names, 2, 16, Tolerance(min_frames, 0.1, 1.0), LIMITS)[0]
 
 
 def test_every_name_of_a_broken_file_is_given(tmp_path, tiny):

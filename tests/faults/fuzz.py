@@ -23,12 +23,14 @@ from tavlad import console
 from tavlad.clips.table import Clip
 from tavlad.store import Store
 from tavlad.video.batch import Limits, Tally, by_recipe, decode_all
+from tavlad.video.tolerance import Tolerance
 from tests.faults import plain
 from tests.faults.corpus import corpus
 from tests.faults.judge import OUTCOMES, Result, Verdict, stored
 from tests.faults.sources import make_sources
 
-SAMPLED, SHORT_SIDE, QUALITY, MIN_FRAMES, TOLERANCE = 8, 32, 95, 1, 0.1
+SAMPLED, SHORT_SIDE, QUALITY = 8, 32, 95
+TOLERANCE = Tolerance(min_frames=1, missing=0.1, damage=1.0)
 SLACK = 64  # megabytes by which the resident size may exceed the limit on data: the pages of libraries are no data
 WIDE = 130  # characters of the tables
 
@@ -78,7 +80,7 @@ def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> list[Result]
     """Decode files in the stage's way, in mixed order, to a store in `folder`; exactly one result each, in order."""
     clips = [Clip(str(place), str(path), "", "", str(place), "present") for place, path in enumerate(paths)]
     mixed = [clips[place] for place in np.random.default_rng(0).permutation(len(clips))]
-    store, tally, results = Store(folder), Tally(MIN_FRAMES, TOLERANCE), {}
+    store, tally, results = Store(folder), Tally(TOLERANCE), {}
     finished = decode_all(by_recipe(mixed, {}), Path("/"), store, SAMPLED, SHORT_SIDE, QUALITY, limits)
     for clip, path, new in console.track(finished, "decode", len(clips), "clips"):
         assert clip.id not in results, f"{clip.path} has finished twice"

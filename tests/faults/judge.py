@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tavlad.video.frames import read_facts, read_frames_file
+from tavlad.video.tolerance import Tolerance
 from tavlad.video.workers import Failure
 from tests.faults.corpus import Case
 from tests.video.painted import numbers
 
-OUTCOMES = ("frames", "too few", "refused", "deadline", "memory", "crashed")
+OUTCOMES = ("frames", "doubted", "refused", "deadline", "memory", "crashed")
 STOPS = {
     "took longer than": "deadline",
     "needed more than": "memory",
@@ -37,7 +38,7 @@ class Result:
     def outcome(self) -> str:
         """One of OUTCOMES."""
         if self.facts:
-            return "too few" if self.reason else "frames"
+            return "doubted" if self.reason else "frames"
         return next((stop for words, stop in STOPS.items() if (self.reason or "").startswith(words)), "refused")
 
 
@@ -53,7 +54,7 @@ class Verdict:
     """A file with what came of it.
 
     `origin` is what the film gave that it was made from, `plain` the answer of plain PyAV (None: not asked), `sampled`
-    the number of frames to be taken, `tolerance` the share of the header's frames that may be missing.
+    the number of frames to be taken.
     """
 
     case: Case
@@ -61,7 +62,7 @@ class Verdict:
     origin: Result | None
     plain: dict[str, Any] | None
     sampled: int
-    tolerance: float
+    tolerance: Tolerance
 
     @property
     def unjudged(self) -> bool:
@@ -75,7 +76,7 @@ class Verdict:
         facts = self.result.facts or {}
         if self.result.outcome != "frames" or not (self.origin and self.origin.facts):
             return False
-        few = facts["decoded_count"] < (1 - self.tolerance) * self.origin.facts["decoded_count"]
+        few = facts["decoded_count"] < (1 - self.tolerance.missing) * self.origin.facts["decoded_count"]
         return few and not facts["corrupt"] and not facts["concealed"]
 
     def wrongs(self) -> Iterator[str]:
@@ -91,8 +92,10 @@ class Verdict:
             yield f"samples {facts['indices']} of {count} frames"
         if len(frames) != self.sampled:
             yield f"holds {len(frames)} frames"
-        if (count < (1 - self.tolerance) * header) != (self.result.outcome == "too few"):
-            yield f"{count} of {header} frames decode, and that was called {self.result.outcome}"
+        errors = facts["corrupt"] + facts["concealed"]
+        few = count < (1 - self.tolerance.missing) * header
+        if (few or errors > self.tolerance.damage * count) != (self.result.outcome == "doubted"):
+            yield f"{count} of {header} frames decode, with {errors} errors, and that was called {self.result.outcome}"
         yield from self._wrong_frames(facts, frames)
 
     def _wrong_failure(self, reason: str) -> Iterator[str]:

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tavlad.video.tolerance import Tolerance
 from tests.faults.corpus import Case
 from tests.faults.judge import Result, Verdict
 from tests.video.painted import picture
 
-COUNT, SAMPLED = 12, 4
+COUNT, SAMPLED, TOLERANCE = 12, 4, Tolerance(min_frames=1, missing=0.1, damage=1.0)
 INDICES = [1, 4, 7, 10]  # the centres of four quarters of twelve
 SHOWS = tuple(range(100, 100 + COUNT))
 FRAMES = np.stack([picture(SHOWS[index]) for index in INDICES])
@@ -20,7 +21,7 @@ PLAIN = {"films": [{"header": COUNT, "count": COUNT, "error": None, "means": [pi
 
 def verdict(expect: str, result: Result, plain: dict | None = None, origin: Result | None = None) -> Verdict:
     shows = SHOWS if expect in ("these", "as many") else ()
-    return Verdict(Case(Path("film.avi"), "kind", expect, shows), result, origin, plain or PLAIN, SAMPLED, 0.1)
+    return Verdict(Case(Path("film.avi"), "kind", expect, shows), result, origin, plain or PLAIN, SAMPLED, TOLERANCE)
 
 
 def facts(**changes: object) -> Result:
@@ -63,7 +64,8 @@ def test_what_may_be_is_not_called_wrong(good):
         (verdict("these", Result(None, FACTS, FRAMES[::-1])), "shows"),
         (verdict("either", facts(indices=[0, 4, 7, 10])), "samples"),
         (verdict("either", Result(None, FACTS, FRAMES[:3])), "holds 3 frames"),
-        (verdict("either", facts(header_count=99), plain(header=99)), "12 of 99 frames decode, and that was called"),
+        (verdict("either", facts(header_count=99), plain(header=99)), "12 of 99 frames decode, with 0 errors"),
+        (verdict("either", facts(concealed=13)), "12 of 12 frames decode, with 13 errors, and that was called frames"),
         (verdict("either", facts(header_count=10)), "the header was read as 10"),
         (verdict("either", GOOD, plain(count=13)), "12 frames were counted, plain PyAV says 13"),
         (verdict("either", GOOD, plain(error="broken")), "plain PyAV says 12 .broken"),

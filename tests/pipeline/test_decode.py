@@ -1,5 +1,6 @@
 """The stage as a person meets it: run as a process in a folder of its own."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = ["open/a #1 & b;! [x].avi", "open/été.v2.avi", "close/plain.avi"]
 PARAMETERS = {
     "frames": 4, "short_side": 24, "workers": 2,
-    "jpeg_quality": 95, "min_frames": 5, "tolerance": 0.1, "deadline": 60, "memory": 500,
+    "jpeg_quality": 95, "min_frames": 5, "tolerance": 0.1, "damage": 1, "deadline": 60, "memory": 500,
 }  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def test_frames_facts_and_reuse(folder):
     assert "(0 new)" in run(folder)[1]
     assert {clip: (folder / "frames" / f"{clip}.h5").read_bytes() for clip in ids} == before
 
-    configure(folder, workers=1, deadline=50, memory=400, min_frames=4, tolerance=0.2)
+    configure(folder, workers=1, deadline=50, memory=400, min_frames=4, tolerance=0.2, damage=0.5)
     assert "(0 new)" in run(folder)[1]
     film(folder / "raw/open/new.avi", 10, 0)
     index(folder)
@@ -155,7 +156,20 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
     index(folder)
     status, output, errors = run(folder)
     assert (status, output.partition(",")[0]) == (0, "decoded 5 clips (0 new)")
-    assert "1 clips decode with errors that the decoder conceals: open/truncated" in errors
+    rows = {row["clip"]: row for row in csv.DictReader((folder / "frames/counts.csv").open(encoding="utf-8"))}
+    assert sorted(rows) == published(folder)
+    assert rows["close/plain"] == {
+        "clip": "close/plain", "decoded_count": "22", "header_count": "22", "corrupt": "0", "concealed": "0"
+    }  # fmt: skip
+    damaged = rows["open/truncated"]
+    found = int(damaged["corrupt"]) + int(damaged["concealed"])
+    assert int(damaged["decoded_count"]) < int(damaged["header_count"]) == 60 and found > 0
+    said = f"1 clips decode with errors that the decoder conceals: open/truncated ({found}): see frames/counts.csv"
+    assert said in errors
+
+    configure(folder, min_frames=3, tolerance=1, damage=0)
+    status, _, errors = run(folder)
+    assert status == 1 and f"the decoder conceals {found} errors" in errors
 
 
 def test_unfinished_work_of_a_killed_run_is_swept_and_finished_work_kept(folder):
@@ -184,6 +198,7 @@ def test_unfinished_work_of_a_killed_run_is_swept_and_finished_work_kept(folder)
         ({"jpeg_quality": 101}, "decode.jpeg_quality"),
         ({"workers": -1}, "workers"),
         ({"tolerance": 2}, "decode.tolerance"),
+        ({"damage": -1}, "decode.damage"),
     ],
 )
 def test_parameters_out_of_range(folder, changes, message):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tavlad.video.decoded import DecodedClip, shortfall
+from tavlad.video.decoded import DecodedClip
 from tavlad.video.frames import from_jpeg, read_facts, read_frames_file, read_recipe, to_jpeg, write_frames
 
 NAME = "brush hair/a #1 & b;! [é]"
@@ -91,20 +91,3 @@ def test_damage_is_an_error_that_names_the_file(tmp_path, decoded, name, value):
             file[name] = value
     with pytest.raises(ValueError, match=r"clip\.h5"):
         read_frames_file(path)
-
-
-@pytest.mark.parametrize(
-    ("decoded", "header", "reason"),
-    [
-        (100, 100, None),
-        (99, 100, None),
-        (90, 100, None),
-        (89, 100, "the header says 100 frames, only 89 decode"),
-        (100, 0, None),
-        (100, 60, None),
-        (4, 0, "only 4 frames decode, fewer than min_frames: 5"),
-        (5, 5, None),
-    ],
-)
-def test_shortfall(decoded, header, reason):
-    assert shortfall(decoded, header, min_frames=5, tolerance=0.1) == reason
