@@ -77,7 +77,9 @@ def _copy(kind: str, sources: list[Source]) -> Callable[[Path, Generator], Case]
         suffix = source.path.suffix if kind == "duplicate" else f".{_one_of(rng, WRONG_SUFFIXES)}".rstrip(".")
         path = place / f"film{suffix}"
         path.write_bytes(source.path.read_bytes())
-        return Case(path, kind, "as the source", source=source)
+        # to FFmpeg a picture's name says more than the first bytes of an MPEG programme do, and pictures are no films
+        expect: Expect = "either" if suffix == ".jpg" else "as the source"
+        return Case(path, kind, expect, source=source)
 
     return make
 

@@ -6,7 +6,6 @@ Exits with 1 if anything happened that must not, and then leaves the files to lo
 """
 
 import re
-import resource
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -58,11 +58,10 @@ def main(
 def fuzz(folder: Path, files: int, seed: int, limits: Limits, samples: bool) -> list[str]:
     """Show the outcomes of a corpus of `files` below `folder`; all that is wrong with them."""
     sources = make_sources(folder / "sources", seed, samples)
-    intact = dict(zip(sources, decoded([source.path for source in sources], folder / "intact", limits), strict=True))
-    idle = peak_megabytes()
+    whole, usual = decoded([source.path for source in sources], folder / "intact", limits)
+    intact = dict(zip(sources, whole, strict=True))
     cases = corpus(folder / "corpus", files, seed, sources)
-    results = decoded([case.path for case in cases], folder / "store", limits)
-    peak = peak_megabytes()
+    results, peak = decoded([case.path for case in cases], folder / "store", limits)
     doubtful = [case.path for case in cases if case.expect == "either"]
     answers = dict(zip(doubtful, plain.ask(doubtful, limits.deadline, 2 * limits.megabytes), strict=True))
     verdicts = [
@@ -71,28 +70,38 @@ def fuzz(folder: Path, files: int, seed: int, limits: Limits, samples: bool) -> 
     ]
     wrongs = [f"{verdict.case.path}: {wrong}" for verdict in verdicts for wrong in verdict.wrongs()]
     show(verdicts)
-    held = f"a worker held {peak:.0f} MB; on intact films {idle:.0f} MB; a clip may take {limits.megabytes} MB"
+    held = f"a worker held {peak:.0f} MB; on intact films {usual:.0f} MB; a clip may take {limits.megabytes} MB"
     click.echo(held)
-    return [*wrongs, held] if peak > idle + limits.megabytes + SLACK else wrongs
+    return [*wrongs, held] if peak > usual + limits.megabytes + SLACK else wrongs
 
 
-def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> list[Result]:
-    """Decode files in the stage's way, in mixed order, to a store in `folder`; exactly one result each, in order."""
+def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> tuple[list[Result], float]:
+    """Decode files in the stage's way, in mixed order, to a store in `folder`; exactly one result each, in order, and
+    the most memory that a worker held, in megabytes."""
     clips = [Clip(str(place), str(path), "", "", str(place), "present") for place, path in enumerate(paths)]
     mixed = [clips[place] for place in np.random.default_rng(0).permutation(len(clips))]
-    store, tally, results = Store(folder), Tally(TOLERANCE), {}
+    store, tally, results, peak = Store(folder), Tally(TOLERANCE), {}, 0.0
     finished = decode_all(by_recipe(mixed, {}), Path("/"), store, SAMPLED, SHORT_SIDE, QUALITY, limits)
     for clip, path, new in console.track(finished, "decode", len(clips), "clips"):
         assert clip.id not in results, f"{clip.path} has finished twice"
         known = len(tally.bad)
         tally.add(clip, path, new)
         results[clip.id] = stored(path, tally.bad[known][1] if len(tally.bad) > known else None)
-    return [results[clip.id] for clip in clips]
+        peak = max(peak, *map(most_held, psutil.Process().children()), 0.0)
+    return [results[clip.id] for clip in clips], peak
 
 
-def peak_megabytes() -> float:
-    """The largest resident size of any child process that has ended."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+def most_held(worker: psutil.Process) -> float:
+    """The largest resident size, in megabytes, that a process has had since it is its own program.
+
+    The system's `ru_maxrss` counts what its parent held when it was started.
+    """
+    try:
+        status = Path(f"/proc/{worker.pid}/status").read_text()
+    except FileNotFoundError:
+        return 0.0  # it has just ended
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)  # not there for one that has ended and was not waited for
+    return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 def show(verdicts: Sequence[Verdict]) -> None:
