@@ -28,6 +28,7 @@ from tests.faults import plain
 from tests.faults.corpus import corpus
 from tests.faults.judge import OUTCOMES, Result, Verdict, stored
 from tests.faults.sources import make_sources
+from tests.memory import most_held
 
 SAMPLED, SHORT_SIDE, QUALITY = 8, 32, 95
 TOLERANCE = Tolerance(min_frames=1, missing=0.1, damage=1.0)
@@ -87,21 +88,8 @@ def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> tuple[list[R
         known = len(tally.bad)
         tally.add(clip, path, new)
         results[clip.id] = stored(path, tally.bad[known][1] if len(tally.bad) > known else None)
-        peak = max(peak, *map(most_held, psutil.Process().children()), 0.0)
+        peak = max(peak, *(most_held(worker.pid) / 1e6 for worker in psutil.Process().children()))
     return [results[clip.id] for clip in clips], peak
-
-
-def most_held(worker: psutil.Process) -> float:
-    """The largest resident size, in megabytes, that a process has had since it is its own program.
-
-    The system's `ru_maxrss` counts what its parent held when it was started.
-    """
-    try:
-        status = Path(f"/proc/{worker.pid}/status").read_text()
-    except FileNotFoundError:
-        return 0.0  # it has just ended
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)  # not there for one that has ended and was not waited for
-    return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 def show(verdicts: Sequence[Verdict]) -> None:

@@ -16,10 +16,11 @@ ROOT = Path(__file__).parents[2]
 MINUTE, HOUR = 1_500, 90_000  # frames
 BYTES_A_FRAME = 64  # of the tables by which a demuxer finds the packets, at most
 CODE = """
-import resource, sys
+import sys
 from tavlad.video.reader import read_clip
+from tests.memory import most_held
 clip = read_clip(sys.argv[1], 25, 48)
-print(clip.decoded_count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(clip.decoded_count, most_held())
 """
 
 
@@ -50,8 +51,8 @@ def peak(path: Path) -> tuple[int, int]:
     """The number of frames, and the largest resident size in bytes of a process that reads 25 of them."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     words = subprocess.run([sys.executable, "-c", CODE, path], env=environment, capture_output=True, check=True).stdout
-    count, kilobytes = map(int, words.split())
-    return count, kilobytes * 1024
+    count, held = map(int, words.split())
+    return count, held
 
 
 @pytest.mark.long
