@@ -11,9 +11,9 @@ class DecodedClip:
     """T sampled frames, uint8 (T, H, W, 3) RGB and upright, with what was counted and seen on the way.
 
     `pts` are seconds (nan where the file gives none); `rotation` is the angle, in degrees counter-clockwise, by which
-    the file asks to be turned; `header_count` is 0 where the header says nothing; `width`, `height` and `interlaced`
-    are those of the first sampled frame as coded; `corrupt` counts the packets and frames that were flagged as
-    damaged, `concealed` the errors that FFmpeg reported and carried on from.
+    the file asks to be turned; `header_count` is what the header promises to show, 0 where it says nothing; `width`,
+    `height` and `interlaced` are those of the first sampled frame as coded; `corrupt` counts the packets and frames
+    that were flagged as damaged, `concealed` the errors that FFmpeg reported and carried on from.
     """
 
     frames: np.ndarray

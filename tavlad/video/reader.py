@@ -97,7 +97,7 @@ def _rescan(path: Path | str, count: int, decoded_count: int) -> _Scan:
 def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
     """Decode the whole file, holding only the frames that a clip of `total` (else the header's count) frames needs."""
     with opened(path) as (container, stream):
-        header = max(stream.frames, 0)
+        header = promised(container, stream)
         wanted = indices(total or header, count).tolist() if total or header else []
         aspect = stream.sample_aspect_ratio or Fraction(1)
         aspect = aspect if SANE_ASPECT[0] <= aspect <= SANE_ASPECT[1] else Fraction(1)
@@ -138,6 +138,18 @@ def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise BadVideo(path, "its codec is unknown")
         stream.thread_type, stream.thread_count = "NONE", 1  # the workers are processes already
         yield container, stream
+
+
+def promised(container: InputContainer, stream: VideoStream) -> int:
+    """How many frames the header says that the film shows; 0 where it says nothing.
+
+    MP4 and MOV also count the frames that an edit list hides (of clips that were trimmed on a phone); their duration is
+    of what is shown.
+    """
+    count = max(stream.frames, 0)
+    if "mov" in container.format.name and stream.duration and stream.time_base and stream.average_rate:
+        count = min(count, round(stream.duration * stream.time_base * stream.average_rate))
+    return count
 
 
 def explained(path: Path | str, error: av.FFmpegError, what: str) -> Exception:

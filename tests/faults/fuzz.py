@@ -88,7 +88,7 @@ def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> tuple[list[R
         known = len(tally.bad)
         tally.add(clip, path, new)
         results[clip.id] = stored(path, tally.bad[known][1] if len(tally.bad) > known else None)
-        peak = max(peak, *(most_held(worker.pid) / 1e6 for worker in psutil.Process().children()))
+        peak = max([peak, *(most_held(worker.pid) / 1e6 for worker in psutil.Process().children())])
     return [results[clip.id] for clip in clips], peak
 
 

@@ -40,6 +40,9 @@ def _film(path: str, which: int) -> dict[str, Any]:
         with av.open(path, metadata_errors="replace") as container:
             stream = container.streams.video[which]
             found["header"] = max(stream.frames, 0)
+            if "mp4" in container.format.name.split(",") and stream.duration and stream.average_rate:
+                seconds = stream.duration * stream.time_base  # of what is shown: an edit list may hide some frames
+                found["header"] = min(found["header"], round(seconds * stream.average_rate))
             stream.codec_context.thread_count = 1  # errors are concealed in another way by several threads
             for packet in container.demux(stream):
                 for frame in packet.decode():

@@ -1,5 +1,6 @@
 """Streams of many kinds: the right frames, or a plain refusal."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tavlad.video.reader import BadVideo, read_clip, read_frames
 from tavlad.video.sampling import indices
+from tests.faults.sources import remuxed
 from tests.video.painted import SIZE, film, numbers, picture
 
 STREAMS: dict[str, dict[str, Any]] = {
@@ -87,3 +89,29 @@ def test_a_line_that_no_jpeg_can_hold_is_refused(tmp_path):
     with pytest.raises(BadVideo, match="its 8192x2 pixels would become 65536x16, too many in a line"):
         read_clip(path, 3, 16)
     assert read_clip(path, 3, 15).frames.shape == (3, 15, 61440, 3)
+
+
+def trimmed(path: Path, first: int, count: int) -> Path:
+    """A film of 100 frames, 25 a second, of which its edit list shows `count` from `first` on, as phones trim."""
+    whole = film(path.with_name("whole.mp4"), [picture(n) for n in range(100)], "libx264", "yuv420p", {"bf": "0"})
+    data = bytearray(remuxed(whole, path, movflags="+faststart").read_bytes())
+    place = data.index(b"elst") + 12  # behind version, flags and the number of entries: how long, and from when
+    assert struct.unpack_from(">Ii", data, place) == (4000, 0)  # of a 1000th, and of the stream's own ticks
+    struct.pack_into(">Ii", data, place, 40 * count, first * 512)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 40), (30, 40), (50, 50), (24, 76)])
+def test_what_an_edit_list_hides_is_not_missing(tmp_path, first, count):
+    clip = read_clip(trimmed(tmp_path / "film.mp4", first, count), 5, 48)
+    assert clip.header_count == clip.decoded_count == count
+    assert numbers(clip.frames) == [first + index for index in indices(count, 5)]
+
+
+def test_of_a_trimmed_film_less_than_it_shows_is_missing(tmp_path):
+    path = trimmed(tmp_path / "film.mp4", 0, 80)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: (whole.index(b"mdat") + len(whole)) // 2])
+    clip = read_clip(path, 5, 48)
+    assert clip.header_count == 80 and 30 < clip.decoded_count < 60
