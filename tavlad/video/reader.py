@@ -1,9 +1,7 @@
 """Video files to pixels: the only decoder (sequential, one thread) and the only resize."""
 
 import math
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,32 +9,18 @@ from typing import Any
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
-from av.video.stream import VideoStream
 
 from tavlad.video.decoded import DecodedClip
+from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened, promised
 from tavlad.video.sampling import indices
 
 # Area averaging does not alias, and costs 0.7 ms a frame (bicubic 1.2). The others are swscale's SWS_FULL_CHR_H_INT,
 # SWS_ACCURATE_RND and SWS_BITEXACT: the same pixels on every processor, at no cost. PyAV 17 has no names for them.
 RESIZE = Interpolation.AREA | 0x2000 | 0x40000 | 0x80000
-SANE_ASPECT = (Fraction(1, 4), Fraction(4))  # outside, the pixel aspect ratio of the header is rubbish
 NO_SIZE_CHANGE = 2  # pixels by which rounding may move the long side when a stream changes its resolution
 LONGEST_SIDE = 65_500  # pixels of a JPEG
-# FFmpeg would follow a list of files to what its own bytes say nothing of, and make pictures of text.
-NO_FILMS = {"concat", "dash", "hls", "image2", "sdp", "webm_dash_manifest", "adf", "bin", "idf", "tty", "xbin"}
-FILMS = ",".join(sorted(av.formats_available - NO_FILMS))
-
-
-class BadVideo(Exception):
-    """A file whose frames cannot be trusted; `reason` is a phrase for people."""
-
-    def __init__(self, path: Path | str, reason: str):
-        super().__init__(f"{path}: {reason}")
-        self.path, self.reason = path, reason
 
 
 @dataclass
@@ -99,9 +83,8 @@ def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
     with opened(path) as (container, stream):
         header = promised(container, stream)
         wanted = indices(total or header, count).tolist() if total or header else []
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        aspect = aspect if SANE_ASPECT[0] <= aspect <= SANE_ASPECT[1] else Fraction(1)
-        scan = _Scan(header, float(stream.average_rate or stream.guessed_rate or 0), aspect, wanted, {})
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        scan = _Scan(header, rate, aspect_of(stream), wanted, {})
         needed = set(wanted)
         try:
             for packet in container.demux(stream):
@@ -116,57 +99,6 @@ def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
     if not scan.decoded_count:
         raise BadVideo(path, "no frame decodes")
     return scan
-
-
-@contextmanager
-def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its film, decoded in this thread alone; closed at once, since PyAV leaks otherwise."""
-    if not os.path.isfile(path):
-        raise BadVideo(path, "is not a file" if os.path.exists(path) else "the file is missing")
-    if not os.path.getsize(path):
-        raise BadVideo(path, "the file is empty")
-    options = {"protocol_whitelist": "file", "format_whitelist": FILMS}  # `a:b.avi` names no protocol
-    try:
-        container = av.open(os.path.abspath(path), metadata_errors="replace", container_options=options)
-    except av.FFmpegError as error:
-        raise explained(path, error, "cannot be opened as a video") from error
-    with container:
-        stream = container.streams.best("video")
-        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-            raise BadVideo(path, "holds no video stream")
-        if not stream.codec_context:
-            raise BadVideo(path, "its codec is unknown")
-        stream.thread_type, stream.thread_count = "NONE", 1  # the workers are processes already
-        yield container, stream
-
-
-def promised(container: InputContainer, stream: VideoStream) -> int:
-    """How many frames the header says that the film shows; 0 where it says nothing.
-
-    MP4 and MOV also count the frames that an edit list hides (of clips that were trimmed on a phone); their duration is
-    of what is shown.
-    """
-    count = max(stream.frames, 0)
-    if "mov" in container.format.name and stream.duration and stream.time_base and stream.average_rate:
-        count = min(count, round(stream.duration * stream.time_base * stream.average_rate))
-    return count
-
-
-def explained(path: Path | str, error: av.FFmpegError, what: str) -> Exception:
-    """BadVideo for what is the file's fault; running out of memory is not."""
-    return error if isinstance(error, MemoryError) else BadVideo(path, f"{what} ({error.strerror})")
-
-
-@contextmanager
-def counted_errors() -> Iterator[Callable[[], int]]:
-    """A function that says how many errors FFmpeg has logged since; at this level PyAV counts and prints nothing."""
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.PANIC)
-    before = av.logging.get_last_error()[0]
-    try:
-        yield lambda: av.logging.get_last_error()[0] - before
-    finally:
-        av.logging.set_level(level)
 
 
 def _pixels(path: Path | str, scan: _Scan, size: Callable[[VideoFrame, Fraction], tuple[int, int]]) -> np.ndarray:

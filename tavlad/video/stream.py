@@ -9,7 +9,8 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from tavlad.video.reader import RESIZE, SANE_ASPECT, BadVideo, counted_errors, explained, opened, scaled_size, turned
+from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened
+from tavlad.video.reader import RESIZE, scaled_size, turned
 
 RATES = (1, 240)  # frames a second; outside, the header's rate is rubbish
 USUAL_RATE = Fraction(25)
@@ -22,8 +23,7 @@ def stream_frames(path: Path | str, short_side: int) -> Iterator[np.ndarray]:
     """
     scaler, size, shape = VideoReformatter(), None, None
     with counted_errors(), opened(path) as (container, stream):
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        aspect = aspect if SANE_ASPECT[0] <= aspect <= SANE_ASPECT[1] else Fraction(1)
+        aspect = aspect_of(stream)
         try:
             for frame in container.decode(stream):
                 size = size or scaled_size(frame, aspect, short_side)

@@ -1,0 +1,82 @@
+"""Opening a video file: which files are films, what their headers promise, and what FFmpeg says on the way."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+SANE_ASPECT = (Fraction(1, 4), Fraction(4))  # outside, the pixel aspect ratio of the header is rubbish
+# FFmpeg would follow a list of files to what its own bytes say nothing of, and make pictures of text.
+NO_FILMS = {"concat", "dash", "hls", "image2", "sdp", "webm_dash_manifest", "adf", "bin", "idf", "tty", "xbin"}
+FILMS = ",".join(sorted(av.formats_available - NO_FILMS))
+
+
+class BadVideo(Exception):
+    """A file whose frames cannot be trusted; `reason` is a phrase for people."""
+
+    def __init__(self, path: Path | str, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its film, decoded in this thread alone; closed at once, since PyAV leaks otherwise."""
+    if not os.path.isfile(path):
+        raise BadVideo(path, "is not a file" if os.path.exists(path) else "the file is missing")
+    if not os.path.getsize(path):
+        raise BadVideo(path, "the file is empty")
+    options = {"protocol_whitelist": "file", "format_whitelist": FILMS}  # `a:b.avi` names no protocol
+    try:
+        container = av.open(os.path.abspath(path), metadata_errors="replace", container_options=options)
+    except av.FFmpegError as error:
+        raise explained(path, error, "cannot be opened as a video") from error
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+            raise BadVideo(path, "holds no video stream")
+        if not stream.codec_context:
+            raise BadVideo(path, "its codec is unknown")
+        stream.thread_type, stream.thread_count = "NONE", 1  # the workers are processes already
+        yield container, stream
+
+
+def promised(container: InputContainer, stream: VideoStream) -> int:
+    """How many frames the header says that the film shows; 0 where it says nothing.
+
+    MP4 and MOV also count the frames that an edit list hides (of clips that were trimmed on a phone); their duration is
+    of what is shown.
+    """
+    count = max(stream.frames, 0)
+    if "mov" in container.format.name and stream.duration and stream.time_base and stream.average_rate:
+        count = min(count, round(stream.duration * stream.time_base * stream.average_rate))
+    return count
+
+
+def aspect_of(stream: VideoStream) -> Fraction:
+    """The width of a pixel over its height; 1 where the header says nothing, or nothing sane."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    return aspect if SANE_ASPECT[0] <= aspect <= SANE_ASPECT[1] else Fraction(1)
+
+
+def explained(path: Path | str, error: av.FFmpegError, what: str) -> Exception:
+    """BadVideo for what is the file's fault; running out of memory is not."""
+    return error if isinstance(error, MemoryError) else BadVideo(path, f"{what} ({error.strerror})")
+
+
+@contextmanager
+def counted_errors() -> Iterator[Callable[[], int]]:
+    """A function that says how many errors FFmpeg has logged since; at this level PyAV counts and prints nothing."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.PANIC)
+    before = av.logging.get_last_error()[0]
+    try:
+        yield lambda: av.logging.get_last_error()[0] - before
+    finally:
+        av.logging.set_level(level)
