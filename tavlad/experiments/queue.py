@@ -15,6 +15,7 @@ from tavlad import console
 from tavlad.experiments.plan import Run
 
 STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
+IDLE = 4  # looks at which runs wait and none is worked at, before workers are started again
 PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file
@@ -61,10 +62,9 @@ def enqueue(runs: Sequence[Run]) -> None:
 
 def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] = states) -> None:
     """Start `jobs` workers and wait until all `runs` have ended; Failures names those that failed."""
-    with open(LOG, "a") as log:
-        subprocess.run([sys.executable, "-m", "dvc", "queue", "start", "--jobs", str(jobs)], stdout=log, stderr=log)
+    _start_workers(jobs)
     over: set[str] = set()
-    pause, longest = PAUSES
+    (pause, longest), idle = PAUSES, 0
     with console.bar("experiments", len(runs), "runs") as advance:
         while len(over) < len(runs):
             try:
@@ -75,13 +75,22 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
             ended = {run.name for run in runs if known.get(run.name) not in ("Queued", "Running")}
             running = ", ".join(name for name, state in known.items() if state == "Running")
             advance(len(ended - over), f"now: {running}" if running else "")
-            over = ended
+            over, idle = ended, 0 if running else idle + 1
+            if idle and idle % IDLE == 0:
+                _start_workers(jobs)
             if len(over) < len(runs):
                 time.sleep(pause)
                 pause = min(1.5 * pause, longest)
     rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
     if rows:
         raise console.Failures(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
+
+
+def _start_workers(jobs: int) -> None:
+    """Start those of `jobs` workers that are not there. One ends when it misses a call of DVC's, which waits a second:
+    when the machine sleeps, for one."""
+    with open(LOG, "a") as log:
+        subprocess.run([sys.executable, "-m", "dvc", "queue", "start", "--jobs", str(jobs)], stdout=log, stderr=log)
 
 
 def _dvc(*arguments: str) -> subprocess.CompletedProcess[str]:

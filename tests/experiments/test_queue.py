@@ -78,6 +78,13 @@ def test_a_look_while_dvc_makes_a_folder_is_taken_again(workers: list[list[str]]
     assert next(looks, None) is None
 
 
+def test_workers_that_ended_too_early_are_started_again(workers: list[list[str]]) -> None:
+    waiting = [{"a": "Queued"}] * queue.IDLE
+    looks = iter([{"a": "Running"}, *waiting[1:], {"a": "Running"}, *waiting, {"a": "Running"}, {"a": "Success"}])
+    queue.work(RUNS[:1], 2, lambda: next(looks))
+    assert workers == [["queue", "start", "--jobs", "2"]] * 2
+
+
 def test_a_run_that_failed_once_is_known_by_its_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("a", None), ("a", "Failed"), ("b", "Queued"), ("b", "Failed"), ("c", "Failed"), (None, None)]
     monkeypatch.setattr(
