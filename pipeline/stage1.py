@@ -81,9 +81,10 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
     """Train stage 1 of SPLIT on the maps under FEATURES and write model.safetensors and curve.csv to OUTPUT."""
-    params, store, started = Parameters.load(), Store.open(), time.monotonic()
+    params, store = Parameters.load(), Store.open()
     stage, device = f"stage1@{split}", devices.choose(params.device)
     with store.lock(stage):
+        started = time.monotonic()  # waiting for another run's training is no part of this one
         training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
         classes = tuple(read_classes(index / "classes.txt"))
         centers, codebook_facts = load_codebook(codebook)

@@ -73,9 +73,10 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
     """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write model.safetensors and curve.csv to OUTPUT."""
-    params, store, started = Parameters.load(), Store.open(), time.monotonic()
+    params, store = Parameters.load(), Store.open()
     stage, device = f"stage2@{split}", devices.choose(params.device)
     with store.lock(stage):
+        started = time.monotonic()  # waiting for another run's training is no part of this one
         training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
         before = read_facts(stage1)
         key = digest(
