@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import dvc.api
 import psutil
@@ -15,6 +16,7 @@ from tavlad import console
 from tavlad.experiments.plan import Run
 
 STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
+LOOKS = 5  # at experiments while DVC makes a folder, before that is called an error
 IDLE = 4  # looks at which runs wait and none is worked at, before workers are started again
 PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
@@ -23,20 +25,19 @@ LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it 
 
 def states() -> dict[str, str]:
     """The state of each experiment of HEAD by its name: the best of STATES among the runs of that name."""
-    found = [(STATES.index(row["State"] or "Success"), row["Experiment"]) for row in dvc.api.exp_show()]
+    found = [(STATES.index(row["State"] or "Success"), row["Experiment"]) for row in _rows()]
     return {name: STATES[state] for state, name in sorted(found, key=itemgetter(0)) if name}
 
 
 def revisions() -> dict[str, str]:
     """The Git revision of each experiment of HEAD that succeeded, by its name."""
-    rows = dvc.api.exp_show()
-    return {row["Experiment"]: row["rev"] for row in rows if row["Experiment"] and row["State"] in (None, "Success")}
+    return {row["Experiment"]: row["rev"] for row in _rows() if row["Experiment"] and row["State"] in (None, "Success")}
 
 
 def fail_dead() -> list[str]:
     """Let DVC call failed what it calls running although nothing runs, as after a power cut; the runs' names."""
     commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    running = {row["rev"]: row["Experiment"] for row in dvc.api.exp_show() if row["State"] == "Running"}
+    running = {row["rev"]: row["Experiment"] for row in _rows() if row["State"] == "Running"}
     dead = [rev for rev, name in running.items() if name and not any(rev in command for command in commands)]
     if dead:
         _dvc("queue", "kill", *dead)
@@ -67,11 +68,7 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
     (pause, longest), idle = PAUSES, 0
     with console.bar("experiments", len(runs), "runs") as advance:
         while len(over) < len(runs):
-            try:
-                known = look()
-            except NotDvcRepoError:  # at this moment DVC makes or removes the folder of a run
-                time.sleep(pause)
-                continue
+            known = look()
             ended = {run.name for run in runs if known.get(run.name) not in ("Queued", "Running")}
             running = ", ".join(name for name, state in known.items() if state == "Running")
             advance(len(ended - over), f"now: {running}" if running else "")
@@ -84,6 +81,16 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
     rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
     if rows:
         raise console.Failures(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
+
+
+def _rows() -> list[dict[str, Any]]:
+    """`dvc exp show`, looked at again where DVC just makes or removes the folder of a run."""
+    for _ in range(LOOKS):
+        try:
+            return list(dvc.api.exp_show())
+        except NotDvcRepoError:
+            time.sleep(PAUSES[0])
+    return list(dvc.api.exp_show())
 
 
 def _start_workers(jobs: int) -> None:

@@ -65,17 +65,23 @@ def test_waiting_ends_when_all_have_ended_and_names_what_failed(workers: list[li
     assert next(looks, None) is None
 
 
-def test_a_look_while_dvc_makes_a_folder_is_taken_again(workers: list[list[str]]) -> None:
-    looks = iter([NotDvcRepoError("not yet"), {"a": "Success"}])
+def test_a_look_while_dvc_makes_a_folder_is_taken_again(
+    workers: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([NotDvcRepoError("not yet"), [{"Experiment": "a", "State": None, "rev": "1a"}]] * 3)
 
-    def look() -> dict[str, str]:
+    def show() -> list[dict[str, str | None]]:
         found = next(looks)
         if isinstance(found, Exception):
             raise found
         return found
 
-    queue.work(RUNS[:1], 1, look)
-    assert next(looks, None) is None
+    monkeypatch.setattr(queue.dvc.api, "exp_show", show)
+    assert queue.states() == {"a": "Success"} and queue.revisions() == {"a": "1a"} and queue.fail_dead() == []
+    monkeypatch.setattr(queue, "LOOKS", 2)
+    looks = iter([NotDvcRepoError("never")] * 3)
+    with pytest.raises(NotDvcRepoError):
+        queue.states()
 
 
 def test_workers_that_ended_too_early_are_started_again(workers: list[list[str]]) -> None:
