@@ -52,9 +52,9 @@ def main(root: Path, table: Path, output: Path) -> None:
             if entry := tally.add(clip, result, new):
                 publish(entry, output / f"{clip.id}.h5")
             advance()
+        tally.write_counts(output / COUNTS)
     if warning := tally.checked():
         console.warn(f"{warning}: see {output / COUNTS}")
-    tally.write_counts(output / COUNTS)
     store.record("decode", {"seconds": time.monotonic() - started, "clips": len(clips), "new": tally.new})
     console.done(tally.line(params.frames))
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,21 @@ class Store:
             self.condemn(stage, key, reason)
             return None
         return path
+
+    def find_made(self, stage: str, key: str, recipe_of: Callable[[Path], str]) -> Path | None:
+        """`find`, for files that say what made them: one of another recipe, or that cannot be read, is set aside."""
+        entry = self.find(stage, key)
+        if entry is None:
+            return None
+        try:
+            recipe = recipe_of(entry)
+            reason = f"{entry} was made by another recipe, {recipe}"
+        except ValueError as error:
+            recipe, reason = "", str(error)
+        if recipe == key:
+            return entry
+        self.condemn(stage, key, reason)
+        return None
 
     def get(self, stage: str, key: str) -> Path:
         """The finished entry that must be there; ClickException otherwise."""

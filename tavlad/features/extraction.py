@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tavlad import console
-from tavlad.features.cache import write_maps
+from tavlad.features import cache
 from tavlad.features.layer4 import clip_maps
 from tavlad.features.views import draws_of
 from tavlad.model.resnet import Backbone
@@ -80,8 +80,8 @@ def plan(clip_ids: Iterable[str], frames: Path, facts: Any) -> list[Job]:
 
 
 def missing(store: Store, jobs: Iterable[Job]) -> list[Job]:
-    """The jobs that the store has no entry for."""
-    return [job for job in jobs if store.find(STAGE, job.key) is None]
+    """The jobs that the store has no maps for; maps of another recipe do not count."""
+    return [job for job in jobs if store.find_made(STAGE, job.key, cache.read_recipe) is None]
 
 
 def extract(store: Store, jobs: Sequence[Job], network: Backbone, views: Views, readers: int, facts: Any) -> int:
@@ -95,7 +95,7 @@ def extract(store: Store, jobs: Sequence[Job], network: Backbone, views: Views, 
 
     def write(job: Job, maps: np.ndarray) -> int:
         with store.create(STAGE, job.key) as aside:
-            write_maps(aside, job.clip_id, maps, job.key, draws_of(views.seed, job.clip_id, views.count), facts)
+            cache.write_maps(aside, job.clip_id, maps, job.key, draws_of(views.seed, job.clip_id, views.count), facts)
         return maps.shape[0] * maps.shape[1]
 
     rows, count = [], 0

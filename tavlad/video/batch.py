@@ -52,7 +52,7 @@ def decode_all(
     for key, clip in clips.items():
         if clip.status == "missing":
             yield clip, Failure("is listed, but the file is missing"), False
-        elif entry := _sound(store, key):
+        elif entry := store.find_made(STAGE, key, _recipe):
             yield clip, entry, False
         else:
             lacking.append(key)
@@ -68,20 +68,10 @@ def decode_all(
             yield clips[key], store.get(STAGE, key), True
 
 
-def _sound(store: Store, key: str) -> Path | None:
-    """The stored frame file; one that cannot be read, or was made by another recipe, is set aside."""
-    entry = store.find(STAGE, key)
-    if entry is None:
-        return None
-    try:
-        recipe, _ = read_recipe(entry), read_facts(entry)
-        reason = f"{entry} was made by another recipe, {recipe}"
-    except ValueError as error:
-        recipe, reason = "", str(error)
-    if recipe == key:
-        return entry
-    store.condemn(STAGE, key, reason)
-    return None
+def _recipe(entry: Path) -> str:
+    """What a frame file was made by; its facts are read as well, for the tally needs them."""
+    read_facts(entry)
+    return read_recipe(entry)
 
 
 @dataclass

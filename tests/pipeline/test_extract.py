@@ -104,6 +104,21 @@ def test_only_what_decides_a_clip_computes_it_again(project: Path) -> None:
     assert written() == after
 
 
+def test_maps_of_another_recipe_are_not_taken(project: Path) -> None:
+    """Without a note of their bytes they still say what made them."""
+    assert run().exit_code == 0
+    before = written()
+    first, second = sorted((project / "store/extract").glob("*/*"))[:2]
+    first.unlink()
+    os.link(second, first)
+    for note in (project / "store/notes/extract").glob("*/*"):
+        note.unlink()
+    result = run()
+    assert result.exit_code == 0 and "(1 new)" in result.stdout
+    assert "another recipe" in result.stderr and str(first) in result.stderr
+    assert written() == before
+
+
 def test_bytes_depend_neither_on_workers_nor_on_what_was_there(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run().exit_code == 0
     before = written()
