@@ -1,9 +1,15 @@
-"""Where and how exactly things are computed."""
+"""Where and how exactly things are computed, and what a GPU that fails says."""
 
+import os
+from collections.abc import Iterator
+
+import click
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from tavlad import device as devices
+from tavlad import errors
 
 CPU = torch.device("cpu")
 
@@ -31,3 +37,114 @@ def test_cuda_without_a_gpu_is_an_error_that_says_what_to_set(monkeypatch: pytes
     with pytest.raises(ValueError, match="set device: auto"):
         devices.choose("cuda")
     assert devices.choose("auto") == CPU
+
+
+@pytest.fixture
+def fast_and_loose(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process that takes TF32 and whatever kernel is fastest; afterwards it is as it was."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    matmul, deterministic = torch.backends.cuda.matmul, torch.are_deterministic_algorithms_enabled()
+    before, matmul.allow_tf32 = matmul.allow_tf32, True
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True):
+        yield
+    matmul.allow_tf32 = before
+    torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.mark.usefixtures("fast_and_loose")
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_on_a_gpu_float32_is_no_tf32(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.choose("cpu") == CPU
+    assert torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32
+    assert devices.choose(name) == torch.device("cuda")
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.usefixtures("fast_and_loose")
+def test_deterministic_means_no_choice_of_kernels_and_no_filling_of_new_tensors() -> None:
+    devices.make_deterministic()
+    assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert not torch.backends.cudnn.benchmark and os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        torch.empty(1000)
+    assert not any("fill" in event.key for event in seen.key_averages())
+
+
+ADDRESS = "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously reported"
+ASSERT = "CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`"
+TAIL = " GPU 0 has a total capacity of 7.79 GiB of which 1.06 GiB is free." + 40 * " Of it much is." + "\nBacktrace"
+MEMORY = [
+    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB." + TAIL), "Tried to allocate 2.00 GiB"),
+    (torch.cuda.OutOfMemoryError(), "OutOfMemoryError"),
+    (torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors"), "CUDA error: out of memory"),
+    (RuntimeError("CUDA out of memory. Tried to allocate 2 MiB"), "2 MiB"),
+    (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "cublasCreate"),
+    (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "CUDNN_STATUS_ALLOC_FAILED"),
+    (RuntimeError(
+        "Caught RuntimeError in pin memory thread for device 0.\nOriginal Traceback (most recent call last):\n"
+        "RuntimeError: CUDA error: out of memory\n"
+    ), "memory: RuntimeError: CUDA error: out of memory"),
+]  # fmt: skip
+BROKEN = [
+    (torch.AcceleratorError(ADDRESS), "illegal memory access was encountered. This"),
+    (torch.AcceleratorError("no kernel image"), "no kernel image"),
+    (RuntimeError(ASSERT), "device-side assert triggered. This"),
+    (RuntimeError("an assertion was seen: device-side assert"), "device-side assert. This"),
+    (RuntimeError("CUDA driver error: invalid argument"), "CUDA driver error: invalid argument. This"),
+    (RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment."), "environment. This"),
+    (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"), "CUDNN_STATUS_INTERNAL_ERROR. This"),
+    (RuntimeError("cuDNN Frontend error: no valid execution plans"), "no valid execution plans. This"),
+    (RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"), "`cublasSgemm`. This"),
+    (RuntimeError("CUDNN_STATUS_MAPPING_ERROR"), "CUDNN_STATUS_MAPPING_ERROR. This"),
+    (RuntimeError("GET was unable to find an engine to execute this computation"), "computation. This"),
+    (RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"), "run convolution. This"),
+]
+OTHERS = [
+    ValueError("CUDA error: said by someone else"),
+    RuntimeError("size mismatch"),
+    RuntimeError("Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"),
+    RuntimeError("Deterministic behavior was enabled, but you have CUDA >= 10.2: set CUBLAS_WORKSPACE_CONFIG=:4096:8"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError("CUDA out of memory"),
+    KeyboardInterrupt(),
+]
+
+
+def explained(error: BaseException) -> str:
+    with pytest.raises(click.ClickException) as found, errors.gpu_explained("extract.batch"):
+        raise error
+    assert found.value.__cause__ is error
+    return found.value.message
+
+
+@pytest.mark.parametrize(("error", "words"), MEMORY)
+def test_too_little_memory_of_the_gpu_says_what_to_lower(error: RuntimeError, words: str) -> None:
+    assert errors.is_gpu_failure(error)
+    message = explained(error)
+    assert message.startswith("the GPU ran out of memory: ") and words in message
+    assert message.endswith(". Lower extract.batch in params.yaml, or set device: cpu; all finished work is kept.")
+    assert len(message) < 320 and "\n" not in message and ".." not in message.replace(" [...]. Lower", "")
+
+
+@pytest.mark.parametrize(("error", "words"), BROKEN)
+def test_a_broken_gpu_says_to_run_again(error: RuntimeError, words: str) -> None:
+    assert errors.is_gpu_failure(error)
+    message = explained(error)
+    assert message.startswith("the GPU failed: ") and words in message and "run the stage again" in message
+    assert message.endswith("lower extract.batch in params.yaml, or set device: cpu; all finished work is kept.")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("error", OTHERS, ids=repr)
+def test_all_other_errors_pass_through(error: BaseException) -> None:
+    assert not errors.is_gpu_failure(error)
+    with pytest.raises(type(error)) as found, errors.gpu_explained("extract.batch"):
+        raise error
+    assert found.value is error
+
+
+def test_what_is_explained_is_not_explained_again() -> None:
+    with errors.gpu_explained("stage2.batch"):
+        assert "Lower extract.batch" in explained(torch.OutOfMemoryError("CUDA out of memory."))

@@ -10,11 +10,22 @@ CHANNELS = 512
 IMAGENET_CLASSES = 1000
 
 
+class FrozenBatchNorm2d(nn.BatchNorm2d):
+    """Batch-norm whose statistics stay as they are, also in training mode (inherited from TSN); the rest may train."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "FrozenBatchNorm2d":
+        """Evaluation mode, whatever `mode`: wherever the layer is and whoever copied it."""
+        return super().train(False)
+
+
 class Backbone(nn.Module):
     """torchvision's ResNet-34 without its classifier, under torchvision's parameter names.
 
-    `pre_relu` leaves out the very last ReLU (ActionVLAD found post-ReLU features poor). Batch-norm statistics stay
-    frozen, also in training mode.
+    `pre_relu` leaves out the very last ReLU (ActionVLAD found post-ReLU features poor).
     """
 
     layer4: nn.Sequential
@@ -28,7 +39,7 @@ class Backbone(nn.Module):
 
     def __init__(self, pre_relu: bool):
         super().__init__()
-        whole = torchvision.models.resnet34(weights=None)
+        whole = torchvision.models.resnet34(weights=None, norm_layer=FrozenBatchNorm2d)
         for name, child in whole.named_children():
             if name not in ("avgpool", "fc"):
                 self.add_module(name, child)
@@ -43,14 +54,6 @@ class Backbone(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(frames))))
         maps: Tensor = self.layer3(self.layer2(self.layer1(x)))
         return maps
-
-    def train(self, mode: bool = True) -> "Backbone":
-        """Training mode for all but batch-norm, whose statistics are frozen throughout (inherited from TSN)."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
 
 
 def last_maps(layer4: nn.Sequential, x: Tensor, pre_relu: bool) -> Tensor:

@@ -1,14 +1,33 @@
 """From T frames of K residuals to one descriptor: the shared GRU, and what it is compared with (sections 3.3, 4.2)."""
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
+from tavlad.model.precision import exact, no_autocast
+
 NAMES = ("gru", "bigru", "sum", "gru_flat", "gru_separate")
 
 
-class SharedGRU(nn.Module):
+class Aggregation(nn.Module, ABC):
+    """What the aggregations have in common: residuals in, descriptors of `out_shape` out, and exact in between."""
+
+    out_shape: tuple[int, int]
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Residuals (B, T, K, C), any float type -> (B, *out_shape) in float32, or in float64 from float64."""
+        # on CUDA autocast would run a GRU in float16 whatever its own type, and bfloat16 training scales no loss
+        with no_autocast(v):
+            return self.aggregate(exact(v))
+
+    @abstractmethod
+    def aggregate(self, v: Tensor) -> Tensor:
+        """Residuals (B, T, K, C), float32 or float64 -> (B, *out_shape) of the same type, outside of autocast."""
+
+
+class SharedGRU(Aggregation):
     """One GRU for all clusters with a memory for each: K is folded into the batch. `bigru` adds a second GRU on the
     reversed sequence and concatenates the two memories of a cluster."""
 
@@ -17,26 +36,26 @@ class SharedGRU(nn.Module):
         self.gru = nn.GRU(channels, hidden, batch_first=True, bidirectional=bidirectional)
         self.out_shape = (clusters, hidden * (1 + bidirectional))
 
-    def forward(self, v: Tensor) -> Tensor:
+    def aggregate(self, v: Tensor) -> Tensor:
         """Residuals (B, T, K, C) -> last memories (B, K, D), or (B, K, 2D) in both directions."""
         B, T, K, C = v.shape
         _, memory = self.gru(v.transpose(1, 2).reshape(B * K, T, C))  # (1 or 2, B*K, D)
         return memory.transpose(0, 1).reshape(B, *self.out_shape)
 
 
-class Sum(nn.Module):
+class Sum(Aggregation):
     """ActionVLAD: the residuals summed over time, blind to their order."""
 
     def __init__(self, channels: int, clusters: int):
         super().__init__()
         self.out_shape = (clusters, channels)
 
-    def forward(self, v: Tensor) -> Tensor:
+    def aggregate(self, v: Tensor) -> Tensor:
         """Residuals (B, T, K, C) -> (B, K, C)."""
         return v.sum(dim=1)
 
 
-class FlatGRU(nn.Module):
+class FlatGRU(Aggregation):
     """One GRU on the flattened K*C vector: loses the structure of the clusters (47.6 % in the paper)."""
 
     def __init__(self, channels: int, hidden: int, clusters: int):
@@ -44,13 +63,13 @@ class FlatGRU(nn.Module):
         self.gru = nn.GRU(clusters * channels, hidden, batch_first=True)
         self.out_shape = (1, hidden)
 
-    def forward(self, v: Tensor) -> Tensor:
+    def aggregate(self, v: Tensor) -> Tensor:
         """Residuals (B, T, K, C) -> last memory (B, 1, D)."""
         _, memory = self.gru(v.flatten(2))
         return memory.transpose(0, 1)
 
 
-class SeparateGRUs(nn.Module):
+class SeparateGRUs(Aggregation):
     """K GRUs, one a cluster, as batched products over K (47.8 % in the paper, 64 times the parameters)."""
 
     weight_ih: nn.Parameter
@@ -70,7 +89,7 @@ class SeparateGRUs(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
         self.out_shape = (clusters, hidden)
 
-    def forward(self, v: Tensor) -> Tensor:
+    def aggregate(self, v: Tensor) -> Tensor:
         """Residuals (B, T, K, C) -> last memories (B, K, D)."""
         inputs = v.permute(2, 1, 0, 3)  # (K, T, B, C)
         K, T, B, _ = inputs.shape
@@ -85,7 +104,7 @@ class SeparateGRUs(nn.Module):
         return memory.transpose(0, 1)
 
 
-def make(name: str, channels: int, hidden: int, clusters: int) -> SharedGRU | Sum | FlatGRU | SeparateGRUs:
+def make(name: str, channels: int, hidden: int, clusters: int) -> Aggregation:
     """The aggregation `name`: (B, T, K, C) -> (B, *out_shape), not yet normalised."""
     if name in ("gru", "bigru"):
         return SharedGRU(channels, hidden, clusters, bidirectional=name == "bigru")

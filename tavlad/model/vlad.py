@@ -44,7 +44,8 @@ class VLAD(nn.Module):
             weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         else:
             weight, bias = assignment_of(self.centers.to(x.dtype), self.alpha)
-        logits = weight @ x + bias.unsqueeze(1)
+        with no_autocast(x):
+            logits = weight @ x + bias.unsqueeze(1)
         if self.assignment == "hard":
             return F.one_hot(logits.argmax(dim=1), len(bias)).transpose(1, 2).to(x.dtype)
         return logits.softmax(dim=1)

@@ -11,6 +11,7 @@ from tavlad.learning.checkpoints import Facts, load_checkpoint, save_checkpoint
 from tavlad.learning.parts import HEAD, PARTS, select
 from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
+from tavlad.model.temporal import NAMES
 
 PAPER = {
     "hidden": 256, "alpha": 1000.0, "attention": "joint", "attention_scale": 1, "attention_pool": "sum",
@@ -73,12 +74,44 @@ def test_the_backbone_is_torchvisions():
             torch.testing.assert_close(torch.relu(backbone(frames)), body(frames))
 
 
-def test_training_mode_leaves_batch_norm_frozen():
-    model = build(clusters=4).train()
+@pytest.mark.parametrize("attention", ["joint", "decoupled", "none"])
+def test_batch_norm_is_frozen_whatever_is_put_into_training_mode(attention):
+    model = TAVLAD(torch.rand(4, 512), 3, **{**PAPER, "attention": attention})
+    model.attach(Backbone(pre_relu=False))
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert len(norms) == (43 if attention == "decoupled" else 36)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    model(torch.randn(1, 2, 3, 64, 64))
-    assert before and all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
-    assert model.dropout.training
+    for change in (lambda: None, model.train, model.backbone.train, (model.attention_layer4 or model).train):
+        change()  # at first nothing: new modules are in training mode
+        assert model.training and model.dropout.training and not any(norm.training for norm in norms)
+        model(torch.randn(1, 2, 3, 32, 32))
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"temporal": name} for name in NAMES),
+        *({"attention": name} for name in ("decoupled", "none")),
+        *({"assignment": name} for name in ("tied", "hard")),
+        {"pooling": "avg"}, {"attention_pool": "mean"}, {"attention_scale": "N"}, {"features": "pre_relu"},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_changes_no_bit_of_what_follows_the_maps(changes, dtype):
+    model = build(clusters=4, classes=3, hidden=5, backbone=False, **{"dropout": 0.0, **changes})
+    drawn = torch.randn(2, 3, 512, 2, 2).to(dtype)
+    found = []
+    for enabled in (True, False):
+        model.zero_grad()
+        maps = drawn.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            logits = model.classify(maps, maps)
+        torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+        found.append([logits, maps.grad, *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    assert found[0][0].dtype == torch.float32
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_sum_is_blind_to_time_and_gru_is_not():

@@ -1,5 +1,7 @@
 """Temporal aggregations against a GRU cell written out in numpy, one cluster and one frame at a time."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +105,36 @@ def test_order_matters_to_a_gru(name, v):
 )
 def test_parameter_counts_of_the_paper(name, count):
     assert sum(p.numel() for p in temporal.make(name, 512, 256, 64).parameters()) == count
+
+
+def gradients(model, v, context):
+    model.zero_grad()
+    v = v.clone().requires_grad_()
+    with context:
+        out = model(v)
+    (out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+    return [out, v.grad, *(p.grad.clone() for p in model.parameters())]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", temporal.NAMES)
+def test_autocast_changes_no_bit_of_output_and_gradients(name, dtype, v):
+    model = made(name) if dtype == torch.float64 else made(name).float()
+    v = v.to(dtype)
+    under = gradients(model, v, torch.autocast("cpu", torch.bfloat16))
+    outside = gradients(model, v, nullcontext())
+    assert under[0].dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert all(torch.equal(one, other) for one, other in zip(under, outside, strict=True))
+    assert torch.equal(under[0], model(v.to(under[0].dtype)))
+
+
+def test_an_aggregation_that_could_escape_autocast_cannot_be_made():
+    class Mean(temporal.Aggregation):
+        def forward(self, v):
+            return v.mean(dim=1)
+
+    with pytest.raises(TypeError, match="aggregate"):
+        Mean()
 
 
 def test_an_unknown_name_is_refused():

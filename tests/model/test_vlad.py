@@ -86,14 +86,16 @@ def test_scaling_a_feature_changes_nothing():
     torch.testing.assert_close(vlad(maps), vlad(maps * torch.rand(1, 1, 2, 2, dtype=torch.float64) * 100 + 0))
 
 
-def test_autocast_does_not_lower_the_precision():
+@pytest.mark.parametrize("assignment", ["soft", "tied", "hard"])
+def test_autocast_does_not_lower_the_precision(assignment):
     torch.manual_seed(6)
-    vlad = VLAD(unit_rows(64, 512).float(), alpha=1000.0)
-    maps = torch.rand(2, 512, 4, 4)
+    vlad = VLAD(unit_rows(64, 512).float(), 1000.0, assignment)
+    maps, x = torch.rand(2, 512, 4, 4), unit_rows(2, 16, 512).float().transpose(1, 2)
     with torch.autocast("cpu", torch.bfloat16):
-        under = vlad(maps)
-    assert under.dtype == torch.float32
+        under, assigned = vlad(maps), vlad.assign(x)
+    assert under.dtype == assigned.dtype == torch.float32
     torch.testing.assert_close(under, vlad(maps), rtol=0, atol=0)
+    torch.testing.assert_close(assigned, vlad.assign(x), rtol=0, atol=0)
 
 
 def test_parameter_count_of_the_paper():
