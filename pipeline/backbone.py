@@ -1,19 +1,17 @@
 """Stage `backbone`: the ResNet-34 that every clip goes through: ImageNet's, a local file's, or a seeded random one."""
 
-import time
 from pathlib import Path
 from typing import ClassVar
 
 import click
 from pydantic import NonNegativeInt
 
-from tavlad import console
-from tavlad.clips import scene
+from tavlad import console, making
 from tavlad.features import weights
-from tavlad.features.backbone import backbone_digest, write_backbone
+from tavlad.features.backbone import backbone_digest
+from tavlad.outputs import publish
 from tavlad.params import Section
-from tavlad.recipes import code, digest, versions
-from tavlad.store import Store, publish
+from tavlad.store import Store
 
 
 class Parameters(Section):
@@ -28,21 +26,11 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(output: Path) -> None:
     """Write the weights, under torchvision's names, to the safetensors file OUTPUT."""
-    params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    with store.lock("backbone"):
-        recipe = {
-            "params": params.deciding(),
-            "source": weights.source_digest(params.weights),
-            "versions": versions("torch", "torchvision", "numpy", "safetensors"),
-            "code": code(weights, scene),
-        }
-        key = digest(recipe)
-        if store.find("backbone", key) is None:
-            state = weights.make(params.weights, params.seed, scene.calibration_frames)
-            with store.create("backbone", key) as aside:
-                write_backbone(aside, state, params.weights)
-        publish(store.get("backbone", key), output)
-        store.record("backbone", {"seconds": time.monotonic() - started})
+    params, store = Parameters.load(), Store.open()
+    with store.output("backbone", output):
+        made = making.made(store, "backbone", weights.make, weights.Source.of(params.weights, params.seed), None)
+        publish(made.path, output)
+    store.record("backbone", {"seconds": made.seconds})
     console.done(f"backbone: ResNet-34 from '{params.weights}', digest {backbone_digest(output)[:12]}")
 
 

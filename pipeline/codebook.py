@@ -1,20 +1,19 @@
 """Stage codebook@split: K centres from the training clips of one split."""
 
-import time
 from pathlib import Path
 from typing import ClassVar
 
 import click
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from tavlad import console
-from tavlad.features.cache import read_recipe
+from tavlad import console, making
+from tavlad.features.cache import inputs
 from tavlad.learning import kmeans
-from tavlad.learning.codebook import describe, load_codebook, save_codebook
+from tavlad.learning.codebook import load_codebook
 from tavlad.learning.examples import read_examples
+from tavlad.outputs import publish
 from tavlad.params import Section
-from tavlad.recipes import code, digest, versions
-from tavlad.store import Store, publish
+from tavlad.store import Store
 
 
 class Parameters(Section):
@@ -36,28 +35,22 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, output: Path) -> None:
     """Fit the codebook of SPLIT from the cached maps under FEATURES and write it to OUTPUT."""
-    params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    with store.lock(f"codebook@{split}"):
-        ids = read_examples(index, split, "train").ids
-        recipe = {
-            "features": {clip: read_recipe(features / f"{clip}.h5") for clip in ids},
-            "params": params.deciding(),
-            "versions": versions("scikit-learn", "numpy", "torch"),
-            "code": code(kmeans),
-        }
-        key = digest(recipe)
-        if store.find("codebook", key) is None:
-            found = kmeans.sample(features, ids, params.descriptors, params.seed)
-            centers, fitted = kmeans.fit(found, params.clusters, params.iterations, params.alpha, params.seed)
-            with store.create("codebook", key) as aside:
-                save_codebook(aside, centers, fitted, key)
-        publish(store.get("codebook", key), output)
+    params, store, stage = Parameters.load(), Store.open(), f"codebook@{split}"
+    maps = inputs(features, read_examples(index, split, "train").ids)
+    wanted = kmeans.Codebook(maps, params.descriptors, params.clusters, params.iterations, params.alpha, params.seed)
+    with store.output(stage, output):
+        made = making.made(store, "codebook", kmeans.make, wanted, None)
+        publish(made.path, output)
+    store.record(stage, {"seconds": made.seconds})
     centers, facts = load_codebook(output)
     if facts["empty"]:
         advice = "lower clusters, or raise codebook.descriptors"
-        console.warn(f"codebook@{split}: {facts['empty']} of {len(centers)} clusters are empty: {advice}")
-    console.done(f"codebook@{split}: {describe(output)}")
-    store.record(f"codebook@{split}", {"seconds": time.monotonic() - started})
+        console.warn(f"{stage}: {facts['empty']} of {len(centers)} clusters are empty: {advice}")
+    console.done(
+        f"{stage}: {len(centers)} clusters of {facts['descriptors']} descriptors in {facts['iterations']} iterations, "
+        f"inertia {facts['inertia']:.1f}, {facts['empty']} empty, {facts['confident']:.1%} assigned with p > 0.99 "
+        f"at alpha {facts['alpha']:g} (NetVLAD's rule: alpha {facts['netvlad_alpha']:.0f})"
+    )
 
 
 if __name__ == "__main__":

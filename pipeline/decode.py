@@ -7,11 +7,14 @@ from typing import ClassVar
 import click
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from pipeline.dataset import Dataset
 from tavlad import console
 from tavlad.clips.table import read_clips
+from tavlad.outputs import fresh, publish
 from tavlad.params import Section
-from tavlad.store import Store, fresh, publish
-from tavlad.video.batch import Limits, Tally, by_recipe, decode_all
+from tavlad.store import Store
+from tavlad.video.batch import Tally, decode_all
+from tavlad.video.decode import Limits, Sampling
 from tavlad.video.tolerance import Tolerance
 
 COUNTS = "counts.csv"
@@ -36,21 +39,19 @@ class Parameters(Section):
 
 
 @click.command()
-@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
-def main(root: Path, table: Path, output: Path) -> None:
-    """Decode the clips of TABLE (clips.csv), which lie under ROOT, to OUTPUT/<clip id>.h5, and count in counts.csv."""
-    params, store, started = Parameters.load(), Store.open(), time.monotonic()
+def main(table: Path, output: Path) -> None:
+    """Decode the clips of TABLE (clips.csv), below dataset.root, to OUTPUT/<clip id>.h5, and count in counts.csv."""
+    root, params, store, started = Dataset.load().folder(), Parameters.load(), Store.open(), time.monotonic()
     limits = Limits(params.workers, params.deadline, params.memory)
     tally = Tally(Tolerance(params.min_frames, params.tolerance, params.damage))
-    clips = by_recipe(read_clips(table), params.deciding())
-    sizes = params.frames, params.short_side, params.jpeg_quality
-    with store.lock("decode"), console.bar("decode", len(clips), "clips") as advance:
+    sampling, clips = Sampling(params.frames, params.short_side, params.jpeg_quality), read_clips(table)
+    with store.output("decode", output), console.bar("decode", len(clips), "clips") as advance:
         fresh(output)
-        for clip, result, new in decode_all(clips, root, store, *sizes, limits):
-            if entry := tally.add(clip, result, new):
-                publish(entry, output / f"{clip.id}.h5")
+        for result in decode_all(store, clips, root, sampling, limits):
+            if entry := tally.add(result):
+                publish(entry, output / f"{result.name}.h5")
             advance()
         tally.write_counts(output / COUNTS)
     if warning := tally.checked():

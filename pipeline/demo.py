@@ -1,17 +1,16 @@
 """Stage `demo`: draws and encodes the embedded data set."""
 
-import time
 from pathlib import Path
 from typing import ClassVar
 
 import click
 from pydantic import Field
 
-from tavlad import console
+from tavlad import console, making
 from tavlad.clips import demo
+from tavlad.outputs import fresh, publish
 from tavlad.params import Section
-from tavlad.recipes import code, digest, versions
-from tavlad.store import Store, fresh, publish
+from tavlad.store import Store
 
 
 class Parameters(Section):
@@ -27,21 +26,14 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the demo's clips, lists and true boxes to the folder OUTPUT."""
-    params, store, start = Parameters.load(), Store.open(), time.monotonic()
-    with store.lock("demo"):
-        clips = list(demo.draw(params.seed, params.groups, params.clips))
-        facts = {"params": params.deciding(), "versions": versions("av", "numpy", "pillow"), "code": code(demo)}
-        key = digest(facts)
-        if store.find("demo", key) is None:
-            with store.create("demo", key) as aside:
-                for clip in console.track(clips, "demo", len(clips), "clips"):
-                    clip.write(aside)
-                demo.write_lists(aside, clips)
-                demo.write_boxes(aside, clips)
-        publish(store.get("demo", key), fresh(output))
-        store.record("demo", {"seconds": time.monotonic() - start, "clips": len(clips)})
-    made = f"{len(clips)} clips, {len(demo.CLASSES)} classes, {params.groups} groups, seed {params.seed}"
-    console.done(f"demo: {made}, in {output}")
+    params, store = Parameters.load(), Store.open()
+    with store.output("demo", output):
+        made = making.made(store, "demo", demo.make, demo.Size(params.seed, params.groups, params.clips), None)
+        publish(made.path, fresh(output))
+    clips = params.groups * params.clips * len(demo.CLASSES)
+    store.record("demo", {"seconds": made.seconds, "clips": clips})
+    facts = f"{clips} clips, {len(demo.CLASSES)} classes, {params.groups} groups, seed {params.seed}"
+    console.done(f"demo: {facts}, in {output}")
 
 
 if __name__ == "__main__":

@@ -7,25 +7,32 @@ from typing import ClassVar, Literal
 import click
 from pydantic import NonNegativeInt, PositiveInt
 
-from tavlad import console, device
+from tavlad import console, making
+from tavlad import device as devices
 from tavlad.clips.table import read_classes
+from tavlad.errors import gpu_explained
+from tavlad.features import cache
+from tavlad.inputs import Input, Inputs
 from tavlad.learning import held_out
 from tavlad.learning.checkpoints import read_facts
 from tavlad.learning.examples import read_examples
 from tavlad.learning.outcome import read_curve
+from tavlad.outputs import fresh, publish
 from tavlad.params import Section
-from tavlad.recipes import code, versions
+from tavlad.recipes import file_digest
 from tavlad.report.evaluation import cropped_boxes, write_evaluation
-from tavlad.store import Store, fresh, publish
+from tavlad.store import Store
+from tavlad.video import frames as frame_store
 
 
 class Parameters(Section):
     """Section `evaluate`; in the score `top<top>` a clip is right if its class is among the `top` highest."""
 
     section: ClassVar[str] = "evaluate"
-    shared: ClassVar[tuple[str, ...]] = ("device", "workers")
+    shared: ClassVar[tuple[str, ...]] = ("deterministic", "device", "workers")
     silent: ClassVar[tuple[str, ...]] = ("device", "workers")
     top: PositiveInt
+    deterministic: bool
     device: Literal["auto", "cpu", "cuda"]
     workers: NonNegativeInt
 
@@ -41,23 +48,31 @@ class Parameters(Section):
 def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, stage2: Path, output: Path) -> None:
     """Score the held-out clips of SPLIT with the models in STAGE1 and STAGE2 and write what they say to OUTPUT."""
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    stage = f"evaluate@{split}"
-    with store.lock(stage):
-        examples, classes = read_examples(index, split, "test"), tuple(read_classes(index / "classes.txt"))
-        held_out.require_files(examples, (features, frames))
-        common = {"versions": versions("torch", "numpy", "pillow"), "code": code(held_out)}
-        how = device.choose(params.device), params.workers, stage, common
-        first = held_out.entry(store, "stage1", stage1, features, examples, classes, *how)
+    stage, device = f"evaluate@{split}", devices.choose(params.device)
+    examples, classes = read_examples(index, split, "test"), tuple(read_classes(index / "classes.txt"))
+    held_out.require_files(examples, (features, frames))
+
+    def scored(name: str, model: Path, inputs: Inputs) -> Path:
+        file = model / "model.safetensors"
+        precision = devices.precision(read_facts(model).precision, device)
+        wanted = held_out.Scoring(
+            name, examples, classes, inputs, Input(file, file_digest(file)), precision, params.deterministic
+        )
+        speed = devices.Speed(device, params.workers, f"{stage} {name}")
+        return making.made(store, "evaluate", held_out.make, wanted, speed).path
+
+    with store.output(stage, output), gpu_explained("frames"):
+        first = scored("stage1", stage1, cache.inputs(features, examples.ids))
         # after 0 epochs the model is that of stage 1: its scores come from the cached maps, not again from frames
         trained = bool(read_curve(stage2))
-        final = held_out.entry(store, "stage2", stage2, frames, examples, classes, *how) if trained else first
+        final = scored("stage2", stage2, frame_store.inputs(frames, examples.ids)) if trained else first
         fresh(output)
         for name, folder in (("_stage1", first), ("", final)):
             publish(folder / "predictions.h5", output / f"predictions{name}.h5")
             publish(folder / "looks.h5", output / f"looks{name}.h5")
         boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2))
         line = write_evaluation(output, index, split, params.top, boxes)
-        store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})
+    store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})
     console.done(f"{stage}: {line}")
 
 

@@ -1,29 +1,35 @@
 """Stage `extract`: the layer-4 maps of every clip, view 0 the centre crop, the others augmented draws."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import click
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from tavlad import console
+from tavlad import console, making
 from tavlad import device as devices
 from tavlad.clips.table import read_clips
-from tavlad.features import cache, extraction, layer4
-from tavlad.features.backbone import backbone_digest, load_backbone
+from tavlad.errors import gpu_explained
+from tavlad.features import cache, extraction
+from tavlad.features.backbone import backbone_digest
+from tavlad.inputs import Input
+from tavlad.outputs import fresh, publish
 from tavlad.params import Section
-from tavlad.recipes import code, versions
-from tavlad.store import Store, fresh, publish
-from tavlad.video import frames as frame_store
+from tavlad.store import Store
+from tavlad.video.frames import read_recipe
+
+ADVICE = "All other clips' maps are kept. Run stage 'decode' again, or name these clips under dataset.exclude."
+LOWER = "extract.batch"
 
 
 class Parameters(Section):
     """Section `extract`."""
 
     section: ClassVar[str] = "extract"
-    shared: ClassVar[tuple[str, ...]] = ("crop", "features", "precision", "device", "workers")
+    shared: ClassVar[tuple[str, ...]] = ("crop", "features", "precision", "deterministic", "device", "workers")
     silent: ClassVar[tuple[str, ...]] = ("batch", "device", "workers")
     views: PositiveInt
     seed: NonNegativeInt
@@ -31,6 +37,7 @@ class Parameters(Section):
     crop: PositiveInt
     features: Literal["relu", "pre_relu"]
     precision: Literal["auto", "float32", "bfloat16"]
+    deterministic: bool
     device: Literal["auto", "cpu", "cuda"]
     workers: NonNegativeInt
 
@@ -43,28 +50,46 @@ class Parameters(Section):
 def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     """Write the maps of the CLIPS (clips.csv), whose stored FRAMES go through BACKBONE, to the folder FEATURES."""
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    with store.lock("extract"):
-        device = devices.choose(params.device)
-        precision = devices.precision(params.precision, device)
-        facts = {
-            "backbone": backbone_digest(backbone),
-            "params": {**params.deciding(), "precision": precision},
-            "versions": versions("torch", "torchvision", "h5py", "numpy", "pillow"),
-            "code": code(layer4, frame_store, cache),
-        }
-        jobs = extraction.plan([clip.id for clip in read_clips(clips)], frames, facts)
-        todo, seen = extraction.missing(store, jobs), 0
-        if todo:
-            weights, pre_relu = load_backbone(backbone), params.features == "pre_relu"
-            network = layer4.folded_backbone(weights, pre_relu, precision, device)
-            views = extraction.Views(params.views, params.seed, params.crop, params.batch)
-            seen = extraction.extract(store, todo, network, views, params.workers + 1, facts)
+    device = devices.choose(params.device)
+    wanted = extraction.Extraction(
+        Input(backbone, backbone_digest(backbone)), params.features, devices.precision(params.precision, device),
+        params.deterministic, params.views, params.seed, params.crop,
+    )  # fmt: skip
+    passes = extraction.Passes(device, params.batch, params.workers + 1)
+    each = frames_of([clip.id for clip in read_clips(clips)], frames)
+    results = making.made_all(store, "extract", extraction.make, wanted, each, passes, cache.read_recipe)
+    with store.output("extract", features), console.bar("extract", len(each), "clips") as advance, gpu_explained(LOWER):
         fresh(features)
-        for job in jobs:
-            publish(store.get("extract", job.key), features / f"{job.clip_id}.h5")
-        made = extraction.Made(len(jobs), len(todo), params.views, seen, time.monotonic() - started)
-        store.record("extract", asdict(made))
-    console.done(made.line(features))
+        new, passed, bad = 0, 0, []
+        for result in results:
+            if result.path is None:
+                bad.append((result.name, result.reason))
+            else:
+                publish(result.path, features / f"{result.name}.h5")
+                new += result.new
+                passed += prod(cache.read_shape(result.path)[:2]) if result.new else 0
+            advance()
+    if bad:
+        raise console.Failures(f"extract: {len(bad)} of {len(each)} clips failed", bad, ADVICE)
+    seconds = time.monotonic() - started
+    store.record("extract", {"clips": len(each), "new": new, "frames": passed, "seconds": seconds})
+    size = sum(path.stat().st_size for path in features.rglob("*.h5")) / max(1, len(each))
+    rate = f", {passed / seconds:.1f} frames/s" if new else ""
+    console.done(f"extract: {len(each)} clips ({new} new), {params.views} views, {size / 1e3:.1f} kB per clip{rate}")
+
+
+def frames_of(clips: Sequence[str], frames: Path) -> dict[str, extraction.Frames]:
+    """The stored frames of each of `clips`; `Failures` names those without."""
+    found, rows = {}, []
+    for clip in clips:
+        file = frames / f"{clip}.h5"
+        try:
+            found[clip] = extraction.Frames(clip, Input(file, read_recipe(file)))
+        except (OSError, ValueError) as error:
+            rows.append((clip, f"no file of the frame store at {file}: {error}"))
+    if rows:
+        raise console.Failures(f"extract: {len(rows)} clips have no frames", rows, "Run `dvc repro` to decode them.")
+    return found
 
 
 if __name__ == "__main__":

@@ -2,26 +2,17 @@
 
 import time
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import click
 from pydantic import Field
 
+from pipeline.dataset import Dataset
 from tavlad import console
 from tavlad.clips import boxes, layouts, table
+from tavlad.outputs import fresh
 from tavlad.params import Section
-from tavlad.store import Store, fresh
-
-
-class Dataset(Section):
-    """Where the videos lie and how they are listed."""
-
-    section: ClassVar[str] = "dataset"
-    root: str
-    layout: Literal["ucf101", "hmdb51", "folders"]
-    groups: str
-    validation: float = Field(ge=0, lt=1)
-    exclude: list[str]
+from tavlad.store import Store
 
 
 class Parameters(Section):
@@ -32,12 +23,12 @@ class Parameters(Section):
 
 
 @click.command()
-@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
-def main(root: Path, output: Path) -> None:
-    """Write the tables of the data set at ROOT to OUTPUT: clips, splits, classes, true boxes, what was excluded."""
+def main(output: Path) -> None:
+    """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, true boxes, exclusions."""
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
-    with store.lock("index"):
+    root = dataset.folder()
+    with store.output("index", output):
         index = layouts.build(
             root, dataset.layout, dataset.groups, dataset.validation, dataset.exclude, parameters.seed
         )
@@ -49,7 +40,7 @@ def main(root: Path, output: Path) -> None:
         table.write_classes(output / "classes.txt", index.classes)
         boxes.take_boxes(root, output / "boxes.csv")
         table.write_excluded(output / "excluded.csv", index.excluded)
-        store.record("index", {"seconds": time.monotonic() - start, "clips": len(clips)})
+    store.record("index", {"seconds": time.monotonic() - start, "clips": len(clips)})
     console.done(f"index: {index.summary()}")
 
 

@@ -1,5 +1,6 @@
 """Stage params: all of params.yaml is checked, and what does not go together is refused, before anything else runs."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import click
 
 from pipeline import backbone, codebook, decode, demo, evaluate, extract, index, stage1, stage2, summary
+from pipeline.dataset import Dataset
 from tavlad import console
 from tavlad.params import Section, read_yaml
 
 STAGES: tuple[type[Section], ...] = (
-    index.Dataset,
+    Dataset,
     *(
         stage.Parameters
         for stage in (demo, index, decode, backbone, extract, codebook, stage1, stage2, evaluate, summary)
@@ -60,11 +62,21 @@ def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stage2.train", f"nothing is left to train: this variant has no {' and no '.join(sorted(absent))}"
 
 
+def check_splits(path: Path | str = "dvc.yaml") -> None:
+    """Raise a ClickException naming every split of `path` that is no plain word, for a shell reads it in commands."""
+    names = [name for part in read_yaml(path)["vars"] for name in part["split"]]
+    if odd := [name for name in names if not re.fullmatch("[a-z0-9]+", str(name))]:
+        raise click.ClickException(
+            f"{path}: the names of splits are of small letters and digits alone, not {', '.join(map(repr, odd))}."
+        )
+
+
 @click.command()
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Check params.yaml and write a constant to OUTPUT, which the first stages wait for."""
     check()
+    check_splits()
     output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)
     output.write_text("params.yaml was checked\n", encoding="utf-8")

@@ -1,27 +1,26 @@
 """Stage stage1@split: GRU and classifier from cached maps."""
 
-import time
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import click
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tavlad import console
+from tavlad import console, making
 from tavlad import device as devices
 from tavlad.clips.table import read_classes
-from tavlad.features.backbone import backbone_digest, load_backbone
-from tavlad.features.cache import read_recipe
+from tavlad.errors import gpu_explained
+from tavlad.features.backbone import backbone_digest
+from tavlad.features.cache import inputs
+from tavlad.inputs import Input
 from tavlad.learning import stage1
-from tavlad.learning.checkpoints import Facts
 from tavlad.learning.codebook import load_codebook
 from tavlad.learning.examples import read_examples
 from tavlad.learning.fitting import Schedule
-from tavlad.learning.outcome import describe, finish
-from tavlad.learning.resuming import EpochState
+from tavlad.outputs import publish
 from tavlad.params import Section
-from tavlad.recipes import code, digest, versions
-from tavlad.store import Store, publish
+from tavlad.report.training import describe
+from tavlad.store import Store
 
 MODEL = (
     "hidden",
@@ -81,46 +80,24 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
     """Train stage 1 of SPLIT on the maps under FEATURES and write model.safetensors and curve.csv to OUTPUT."""
-    params, store = Parameters.load(), Store.open()
-    stage, device = f"stage1@{split}", devices.choose(params.device)
-    with store.lock(stage):
-        started = time.monotonic()  # waiting for another run's training is no part of this one
-        training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
-        classes = tuple(read_classes(index / "classes.txt"))
-        centers, codebook_facts = load_codebook(codebook)
-        key = digest(
-            {
-                "examples": [training.labelled(), validation.labelled(), classes],
-                "features": {clip: read_recipe(features / f"{clip}.h5") for clip in training.ids + validation.ids},
-                "inputs": [codebook_facts["recipe"], backbone_digest(backbone)],
-                "params": {**params.deciding(), "precision": devices.precision(params.precision, device)},
-                "versions": versions("torch", "numpy"),
-                "code": code(stage1),
-            }
-        )
-        new = store.find("stage1", key) is None
-        if new:
-            if params.deterministic:
-                devices.make_deterministic()
-            weights = load_backbone(backbone)
-            model = stage1.build(
-                centers,
-                weights,
-                len(classes),
-                params.seed,
-                dropout=params.dropout,
-                **params.model_dump(include=set(MODEL)),
-            )
-            state = EpochState(store, "stage1", key)
-            curve = stage1.train(
-                model, features, training, validation, params.schedule(), params.batch, params.seed,
-                device, params.precision, params.workers, state, stage,
-            )  # fmt: skip
-            finish(store, "stage1", model, Facts(classes, params.precision, key), curve)
-            state.discard()
-        publish(store.get("stage1", key), output)
+    params, store, stage = Parameters.load(), Store.open(), f"stage1@{split}"
+    speed = devices.Speed(devices.choose(params.device), params.workers, stage)
+    training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
+    wanted = stage1.Training(
+        training, validation, tuple(read_classes(index / "classes.txt")),
+        maps=inputs(features, training.ids + validation.ids),
+        backbone=Input(backbone, backbone_digest(backbone)),
+        codebook=Input(codebook, str(load_codebook(codebook)[1]["recipe"])),
+        model=params.model_dump(include={*MODEL, "dropout"}),
+        schedule=params.schedule(), batch=params.batch, seed=params.seed,
+        precision=devices.precision(params.precision, speed.device), precision_parameter=params.precision,
+        deterministic=params.deterministic,
+    )  # fmt: skip
+    with store.output(stage, output), gpu_explained("stage1.batch"):
+        made = making.made(store, "stage1", stage1.make, wanted, speed)
+        publish(made.path, output)
+    store.record(stage, {"seconds": made.seconds, "key": made.key, "new": made.new})
     console.done(f"{stage}: {describe(output)}")
-    store.record(stage, {"seconds": time.monotonic() - started, "key": key, "new": new})
 
 
 if __name__ == "__main__":

@@ -1,26 +1,25 @@
 """Stage stage2@split: end to end from frames, from stage 1's checkpoint on."""
 
-import time
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import click
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tavlad import console
+from tavlad import console, making
 from tavlad import device as devices
-from tavlad.features.backbone import backbone_digest, load_backbone
+from tavlad.errors import gpu_explained
+from tavlad.features.backbone import backbone_digest
+from tavlad.inputs import Input
 from tavlad.learning import stage2
-from tavlad.learning.checkpoints import Facts, load_checkpoint, read_facts
+from tavlad.learning.checkpoints import read_facts
 from tavlad.learning.examples import read_examples
 from tavlad.learning.fitting import Schedule
-from tavlad.learning.outcome import describe, finish
-from tavlad.learning.parts import select
-from tavlad.learning.resuming import EpochState
+from tavlad.outputs import publish
 from tavlad.params import Section
-from tavlad.recipes import code, digest, versions
-from tavlad.store import Store, publish
-from tavlad.video.frames import read_recipe
+from tavlad.report.training import describe
+from tavlad.store import Store
+from tavlad.video.frames import inputs
 
 Part = Literal["layer4", "downsample", "batchnorm", "fc", "vlad", "gru", "classifier"]
 
@@ -73,42 +72,24 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
     """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write model.safetensors and curve.csv to OUTPUT."""
-    params, store = Parameters.load(), Store.open()
-    stage, device = f"stage2@{split}", devices.choose(params.device)
-    with store.lock(stage):
-        started = time.monotonic()  # waiting for another run's training is no part of this one
-        training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
-        before = read_facts(stage1)
-        key = digest(
-            {
-                "examples": [training.labelled(), validation.labelled()],
-                "frames": {clip: read_recipe(frames / f"{clip}.h5") for clip in training.ids + validation.ids},
-                "inputs": [before.recipe, backbone_digest(backbone)],
-                "params": {**params.deciding(), "precision": devices.precision(params.precision, device)},
-                "versions": versions("torch", "torchvision", "numpy", "pillow"),
-                "code": code(stage2),
-            }
-        )
-        new = store.find("stage2", key) is None
-        if new:
-            if params.deterministic:
-                devices.make_deterministic()
-            model, _ = load_checkpoint(stage1)
-            model.dropout.p = params.dropout
-            stage2.attach_backbone(model, load_backbone(backbone))
-            state = EpochState(store, "stage2", key)
-            parts = select(model, params.train)
-            curve = stage2.train(
-                model, parts, frames, training, validation, params.schedule(), params.batch, params.crop,
-                params.augment, params.seed, device, params.precision, params.workers, state, stage,
-            )  # fmt: skip
-            path = stage2.frame_path(frames, training)
-            facts = Facts(before.classes, params.precision, key, crop=params.crop, **path)
-            finish(store, "stage2", model, facts, curve)
-            state.discard()
-        publish(store.get("stage2", key), output)
+    params, store, stage = Parameters.load(), Store.open(), f"stage2@{split}"
+    speed = devices.Speed(devices.choose(params.device), params.workers, stage)
+    training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
+    wanted = stage2.Training(
+        training, validation,
+        frames=inputs(frames, training.ids + validation.ids),
+        backbone=Input(backbone, backbone_digest(backbone)),
+        stage1=Input(stage1, read_facts(stage1).recipe),
+        parts=tuple(params.train), schedule=params.schedule(), batch=params.batch, crop=params.crop,
+        augment=params.augment, dropout=params.dropout, seed=params.seed,
+        precision=devices.precision(params.precision, speed.device), precision_parameter=params.precision,
+        deterministic=params.deterministic,
+    )  # fmt: skip
+    with store.output(stage, output), gpu_explained("stage2.micro_batch"):
+        made = making.made(store, "stage2", stage2.make, wanted, speed)
+        publish(made.path, output)
+    store.record(stage, {"seconds": made.seconds, "key": made.key, "new": made.new})
     console.done(f"{stage}: {describe(output)}")
-    store.record(stage, {"seconds": time.monotonic() - started, "key": key, "new": new})
 
 
 if __name__ == "__main__":

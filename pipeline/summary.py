@@ -6,17 +6,17 @@ from typing import ClassVar
 
 import click
 from pydantic import PositiveInt
-from rich.console import Console
 
 from tavlad import console
+from tavlad.outputs import fresh
 from tavlad.params import Section
 from tavlad.report.attention import choose, draw_clips, write_attention
 from tavlad.report.cautions import cautions
 from tavlad.report.curves import draw_curves
 from tavlad.report.metrics import write_json
 from tavlad.report.results import read_results
-from tavlad.report.summary import headline, headline_line, table, write_classes
-from tavlad.store import Store, fresh
+from tavlad.report.summary import headline, headline_line, print_table, write_classes
+from tavlad.store import Store
 
 
 class Parameters(Section):
@@ -44,7 +44,7 @@ def main(
     The attention before and after stage 2 is drawn over clips from FRAMES.
     """
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    with store.lock("summary"):
+    with store.output("summary", output):
         results = read_results(evaluate, stage1, stage2, splits)
         chosen = choose(results, params.clips, frames)
         fresh(output)
@@ -57,7 +57,7 @@ def main(
         numbers = headline(results)
         write_json(numbers, metrics)
         store.record("summary", {"seconds": time.monotonic() - started})
-    Console().print(table(results))
+    print_table(results)
     for line in doubts:
         console.warn(line)
     console.done(f"summary: {headline_line(numbers)}")

@@ -1,16 +1,25 @@
-"""What a person sees of a stage: a bar with a rate and an ETA, one closing line, one table of all that failed."""
+"""What a user sees of a command: a bar with a rate and an ETA, tables, closing lines, one table of all that failed.
 
+Text is shown as it is: names of clips and classes may look like markup, and logs are searched for them line by line.
+"""
+
+import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 Item = TypeVar("Item")
+
+WIDE = 1_000_000  # columns, of what is no terminal
+UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line and paragraph separators
 
 
 class RateColumn(ProgressColumn):
@@ -25,13 +34,13 @@ class RateColumn(ProgressColumn):
 @contextmanager
 def bar(label: str, total: int, unit: str) -> Iterator[Any]:
     """A progress bar; the context is a function `advance(n=1, note="")`."""
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn()]
-    columns += [RateColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(label, total=total, unit=unit, note="")
+    notes = TextColumn("{task.fields[note]}", markup=False, table_column=Column(overflow="fold"))
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=12), MofNCompleteColumn()]
+    with Progress(*columns, RateColumn(), TimeRemainingColumn(), notes, console=_console(sys.stderr)) as progress:
+        task = progress.add_task(_shown(label, sys.stderr), total=total, unit=unit, note="")
 
         def advance(n: int = 1, note: str = "") -> None:
-            progress.update(task, advance=n, note=note)
+            progress.update(task, advance=n, note=_shown(note, sys.stderr))
 
         yield advance
 
@@ -45,13 +54,43 @@ def track(items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[
 
 
 def done(line: str) -> None:
-    """The one line that ends a stage and says what it made."""
-    click.echo(line)
+    """A line that says what was made or found; the last of a stage."""
+    click.echo(_shown(line, sys.stdout))
 
 
 def warn(line: str) -> None:
-    """A line that a person must not miss, though the stage goes on."""
-    click.secho(f"warning: {line}", fg="yellow", err=True)
+    """A line that a user must not miss, though the stage goes on."""
+    click.secho(f"warning: {_shown(line, sys.stderr)}", fg="yellow", err=True)
+
+
+def reason(error: Exception) -> str:
+    """An error in one line: its type and its text, or the text alone where that was written for users."""
+    kind = "" if isinstance(error, click.ClickException) else f"{type(error).__name__}: "
+    return f"{kind}{' '.join(str(error).split())}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of one row of a table; `style` is one of rich's, and a line follows where a section `ends`."""
+
+    cells: tuple[str, ...]
+    style: str = ""
+    ends: bool = False
+
+
+def table(
+    title: str, heads: Sequence[str], rows: Iterable[Row], numbers: bool = False, notes: Sequence[str] = ()
+) -> None:
+    """Print a table: on a terminal long cells go on in the next line, elsewhere a row is one line, however long.
+
+    With `numbers`, all columns but the first are aligned to the right. `notes` are the lines below.
+    """
+    console = _console(sys.stdout)
+    if title:
+        _print_line(console, title, "table.title")
+    _print_grid(console, heads, rows, numbers)
+    for note in notes:
+        _print_line(console, note, "table.caption")
 
 
 class Failures(click.ClickException):
@@ -63,14 +102,40 @@ class Failures(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the table to stderr; a line a row where nobody looks at a terminal."""
-        console = Console(stderr=True, file=file)
-        if console.is_terminal:
-            table = Table("what", "why", title=self.title, title_justify="left", title_style="bold red")
-            for name, reason in self.rows:
-                table.add_row(Text(name), Text(reason))
-            console.print(table)
+        console = _console(file or sys.stderr)
+        rows = [(name, " ".join(reason.splitlines())) for name, reason in self.rows]
+        if console.file.isatty():
+            _print_line(console, self.title, "bold red")
+            _print_grid(console, ("what", "why"), map(Row, rows))
         else:
-            click.echo(f"{self.title}:", file, err=True)
-            for name, reason in self.rows:
-                click.echo(f"  {name}: {reason}", file, err=True)
-        console.print(Text(self.advice), soft_wrap=True)
+            for line in (f"{self.title}:", *(f"  {name}: {reason}" for name, reason in rows)):
+                _print_line(console, line)
+        _print_line(console, self.advice)
+
+
+def _console(file: IO[str]) -> Console:
+    """A console that takes no text for markup or an emoji's name, and no COLUMNS for the width of a file."""
+    width = None if file.isatty() else WIDE
+    return Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _print_line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(_shown(text, console.file), style), soft_wrap=True)  # a terminal wraps it, and copies it whole
+
+
+def _print_grid(console: Console, heads: Sequence[str], rows: Iterable[Row], numbers: bool = False) -> None:
+    grid = Table()
+    for place, head in enumerate(heads):
+        # two columns hold the widest character; without them, narrow terminals would lose what is in a cell
+        grid.add_column(head, overflow="fold", min_width=2, justify="right" if numbers and place else "left")
+    for row in rows:
+        cells = (_shown(cell, console.file) for cell in row.cells)
+        grid.add_row(*cells, style=row.style, end_section=row.ends)
+    console.print(grid, crop=False)
+
+
+def _shown(text: str, file: IO[str]) -> str:
+    """`text` as one line of `file`: what would break the line, or cannot be encoded, becomes an escape."""
+    line = "".join(repr(letter)[1:-1] if unicodedata.category(letter) in UNPRINTABLE else letter for letter in text)
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    return line.encode(encoding, "backslashreplace").decode(encoding)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,16 +55,16 @@ def difference(entry: Path, described: Described, thorough: bool) -> str | None:
 def read_note(note: Path) -> list[Described]:
     """What an entry may be, any of these; nothing is known of an entry that is older than notes are."""
     try:
-        found: list[Described] = json.loads(note.read_text())
-    except (OSError, ValueError):  # a note cut off by a loss of power is no reason to lose what it is about
+        found: list[Described] = json.loads(note.read_text())["files"]
+    except (OSError, ValueError, TypeError, KeyError):  # one cut off by a loss of power is no loss
         return []
     return found
 
 
-def write_note(note: Path, aside: Path, described: list[Described]) -> None:
-    """Replace `note` by way of the new file `aside`."""
+def write_note(note: Path, aside: Path, described: list[Described], facts: Mapping[str, str]) -> None:
+    """Replace `note` by way of the new file `aside`; `facts` say on what machine the entry was made, and how."""
     note.parent.mkdir(parents=True, exist_ok=True)
-    aside.write_text(json.dumps(described))
+    aside.write_text(json.dumps({"files": described, "made": dict(facts)}))
     os.replace(aside, note)
 
 

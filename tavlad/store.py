@@ -1,79 +1,47 @@
-"""The work store: every costly result, whole or absent, under the digest of its recipe (DESIGN, promise 1).
+"""The work store: every costly result, whole or absent, under the digest of its recipe.
 
 DVC deletes a stage's outputs before it runs the stage again; what lies here survives that, so a killed run computes
-only what is missing. Deleting the store is always safe. Notes of the entries' sizes and digests lie beside them: one
-that is no longer what was written is not used, but set aside and made again.
+only what is missing. Deleting the store is always safe. Notes beside the entries say what they were when they were
+written, and on what machine: one that is no longer that is not used, but set aside and made again.
 """
 
-import errno
-import fcntl
+import functools
+import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
 
-from tavlad import console, integrity
+from tavlad import console, integrity, locking
 from tavlad.integrity import files_of
 
-NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 HOUSEKEEPING = ("tmp", "locks", "notes")
+UNKNOWN: Mapping[str, str] = MappingProxyType({})
 CHECKSUMS = ("decode", "extract")  # many large files with checksums of their own: hashed only if they were touched
-
-
-def publish(entry: Path, output: Path) -> None:
-    """Make `output` (a file or a folder) the same bytes as `entry`: a hard link, or a copy where links fail."""
-    if entry.is_dir():
-        for file in files_of(entry):
-            publish(file, output / file.relative_to(entry))
-        return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.unlink(missing_ok=True)
-    try:
-        os.link(entry, output)
-    except OSError as error:
-        if error.errno not in NO_LINK:
-            raise
-        try:
-            shutil.copy(entry, output)
-        except OSError:
-            output.unlink(missing_ok=True)
-            raise
-
-
-def fresh(folder: Path) -> Path:
-    """An empty output folder, as DVC leaves it before a stage runs."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
 
 
 class Store:
     """Finished results at `<root>/<stage>/<key[:2]>/<key>`, each a read-only file or folder."""
 
     def __init__(self, root: Path):
-        self.root, self._scratch = root, root / "tmp"
+        self.root, self.scratch = root, root / "tmp"
         try:
             for name in HOUSEKEEPING:
                 (root / name).mkdir(parents=True, exist_ok=True)
             with self.lock("tmp"):
-                self._sweep()
-                self._scratch = Path(tempfile.mkdtemp(dir=root / "tmp"))
-                self._held = os.open(self._scratch, os.O_RDONLY)
-                fcntl.flock(self._held, fcntl.LOCK_EX)
+                locking.sweep_locks(root / "locks")
+                locking.sweep_folders(root / "tmp")
+                self.scratch, self._held = locking.own_folder(root / "tmp")
         except OSError as error:
             raise click.ClickException(f"no work store: {error}. $TAVLAD_STORE puts it elsewhere.") from error
-
-    @property
-    def scratch(self) -> Path:
-        """A folder beside the entries for helper processes to write in; swept after this process has died."""
-        return self._scratch
 
     @classmethod
     def open(cls) -> "Store":
@@ -91,13 +59,13 @@ class Store:
             return None
         return path
 
-    def find_made(self, stage: str, key: str, recipe_of: Callable[[Path], str]) -> Path | None:
-        """`find`, for files that say what made them: one of another recipe, or that cannot be read, is set aside."""
+    def find_made(self, stage: str, key: str, key_of: Callable[[Path], str]) -> Path | None:
+        """`find`, for files that say what made them: one of another recipe, or that is damaged, is set aside."""
         entry = self.find(stage, key)
         if entry is None:
             return None
         try:
-            recipe = recipe_of(entry)
+            recipe = key_of(entry)
             reason = f"{entry} was made by another recipe, {recipe}"
         except ValueError as error:
             recipe, reason = "", str(error)
@@ -114,20 +82,8 @@ class Store:
             raise click.ClickException(f"{lost}: it was deleted while a stage was running. Run the stage again.")
         return path
 
-    @contextmanager
-    def create(self, stage: str, key: str) -> Iterator[Path]:
-        """A path to write a file or folder at; the entry appears, whole, when the block ends without an error."""
-        aside = Path(tempfile.mkdtemp(dir=self._scratch), "entry")
-        try:
-            with integrity.disk_named(self.root, self._scratch):
-                integrity.require_room(self.root)
-                yield aside
-                self._place(aside, stage, key)
-        finally:
-            shutil.rmtree(aside.parent, ignore_errors=True)
-
     def discard(self, stage: str, key: str) -> None:
-        """Remove an entry that is of no more use (the epoch state of a finished training)."""
+        """Remove an entry that is of no more use, if it is there."""
         path = self._path(stage, key)
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self._note(stage, key).unlink(missing_ok=True)
@@ -151,15 +107,50 @@ class Store:
         console.warn(f"{stage}: damaged, so made again: {reason}. `tavlad store verify` removes other links of it")
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold `name` alone among all processes, waiting aloud; the kernel frees it when its holder dies."""
-        with integrity.disk_named(self.root, self._scratch), open(self.root / "locks" / name, "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                console.warn(f"another process is running '{name}' on this store; waiting for it to end")
-                fcntl.flock(file, fcntl.LOCK_EX)
+    def lock(self, name: str, label: str = "") -> Iterator[None]:
+        """Hold `name` alone among the processes of this machine, and say so, of `label`, while another holds it."""
+
+        def waiting() -> None:
+            console.warn(f"another process is running '{label or name}' on this store; waiting for it to end")
+
+        with integrity.disk_named(self.root, self.scratch), locking.locked(self.root / "locks" / name, waiting):
             yield
+
+    def output(self, label: str, path: Path) -> AbstractContextManager[None]:
+        """Hold the output `path` of stage `label`: a stage that a killed DVC left behind may still be writing there."""
+        place = hashlib.sha256(str(path.absolute()).encode(errors="surrogateescape")).hexdigest()
+        return self.lock(f"output-{place}", label)
+
+    @contextmanager
+    def create(self, stage: str, key: str, how: Mapping[str, str] = UNKNOWN) -> Iterator[Path]:
+        """A path to write a file or folder at; the entry appears, whole, when the block ends without an error.
+
+        Only tavlad.making calls this, for it knows what a key must hold. `how` goes into the entry's note.
+        """
+        with integrity.disk_named(self.root, self.scratch):
+            aside = self.aside()
+            try:
+                yield aside
+                self.finish(aside, stage, key, how)
+            finally:
+                shutil.rmtree(aside.parent, ignore_errors=True)
+
+    def aside(self) -> Path:
+        """A path below this process's scratch folder, where nothing is yet; OSError if the disk is nearly full."""
+        integrity.require_room(self.root)
+        return Path(tempfile.mkdtemp(dir=self.scratch), "entry")
+
+    def finish(self, aside: Path, stage: str, key: str, how: Mapping[str, str]) -> None:
+        """Make `aside` the entry, for good; its note comes first, so that no entry is without one."""
+        described = integrity.seal(aside)
+        target, note = self._path(stage, key), self._note(stage, key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if aside.is_file() or not target.exists():
+            # a kill before the last line leaves the former entry (an epoch state), so its note is kept as well
+            former = self.noted(stage, key)[-1:] if target.exists() else []
+            facts = {"host": locking.host(), "processor": processor(), **how}
+            integrity.write_note(note, aside.with_name("note"), [*former, described], facts)
+            os.replace(aside, target)
 
     def record(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Append a line of measurements (seconds, rates) to timings.jsonl: no DVC output may hold them."""
@@ -187,25 +178,11 @@ class Store:
     def _note(self, stage: str, key: str) -> Path:
         return self.root / "notes" / stage / key[:2] / f"{key}.json"
 
-    def _place(self, aside: Path, stage: str, key: str) -> None:
-        """Make `aside` the entry, for good; its note comes first, so that no entry is without one."""
-        described = integrity.seal(aside)
-        target, note = self._path(stage, key), self._note(stage, key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if aside.is_file() or not target.exists():
-            # a kill before the last line leaves the former entry (an epoch state), so its note is kept as well
-            former = self.noted(stage, key)[-1:] if target.exists() else []
-            integrity.write_note(note, aside.with_name("note"), [*former, described])
-            os.replace(aside, target)
 
-    def _sweep(self) -> None:
-        """Remove what killed processes left unfinished: their scratch folders are no longer locked."""
-        for folder in (self.root / "tmp").iterdir():
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            except BlockingIOError:
-                continue  # its owner is alive
-            finally:
-                os.close(descriptor)
+@functools.cache
+def processor() -> str:
+    """The model of this machine's processor."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

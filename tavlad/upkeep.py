@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tavlad import console
 from tavlad.integrity import files_of
+from tavlad.locking import sweep_foreign_folders
 from tavlad.store import Store
 
 Inode = tuple[int, int]
@@ -26,7 +27,11 @@ class Verdict:
 
 
 def prune(store: Store, everything: bool) -> tuple[int, int]:
-    """Remove the entries that nothing else holds by a hard link, or all; how many they were, and their bytes."""
+    """Remove the entries that nothing else holds by a hard link, or all; how many they were, and their bytes.
+
+    What other machines left unfinished goes as well, after a week.
+    """
+    sweep_foreign_folders(store.root / "tmp")
     removed, weight = 0, 0
     for stage, entry in store.entries():
         states = [file.stat() for file in files_of(entry)]

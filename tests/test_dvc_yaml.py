@@ -66,6 +66,8 @@ def test_params_are_those_that_decide_values(stage):
     for section in sections:
         if section is not Section:
             used |= {section.section} | (set(section.shared) - set(section.silent))
+    if stage == "decode":  # of its section dataset it needs to know where the videos lie, and no more
+        used = used - {"dataset"} | {"dataset.root"}
     # of the silent keys, those of the section itself come with it; device and workers never make a stage stale
     assert set(STAGES[stage].get("params", [])) == used
 

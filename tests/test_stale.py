@@ -1,6 +1,7 @@
 """What a change reaches, stage by stage and clip by clip: everything downstream of it, and nothing else."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,10 @@ import h5py
 import pytest
 from ruamel.yaml import YAML
 
+from tavlad.recipes import file_digest
 from tests.test_dag import CLIPS, entries, ran
+
+pytestmark = pytest.mark.whole
 
 LINE = ["index", "decode", "extract", "codebook", "stage1", "stage2", "evaluate", "summary"]
 VIDEO = "Ripen/v_Ripen_g01_c01"
@@ -38,10 +42,16 @@ def ready(new_project):
     return project
 
 
-def change(project, what: str | dict) -> None:
-    """Edit parameters (a dictionary), the last byte of a video, or else append a line of code to a module."""
+def change(project, what: str | dict | tuple[str, str, str]) -> None:
+    """Edit parameters (a dictionary), code (file, before, after), the last byte of a video, or else append a line of
+    code to a module."""
     if isinstance(what, dict):
         project.edit(what)
+    elif isinstance(what, tuple):
+        name, before, after = what
+        text = (project.folder / name).read_text()
+        assert before in text, f"{name} no longer holds {before}"
+        (project.folder / name).write_text(text.replace(before, after))
     elif what == VIDEO:
         file = project.folder / "data" / "raw" / f"{VIDEO}.avi"
         file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
@@ -51,7 +61,7 @@ def change(project, what: str | dict) -> None:
 
 
 @contextmanager
-def changed(project, *changes: str | dict) -> Iterator[None]:
+def changed(project, *changes: str | dict | tuple[str, str, str]) -> Iterator[None]:
     """The project with `changes`; afterwards all is as it was, whatever happened."""
     video = project.folder / "data" / "raw" / f"{VIDEO}.avi"
     before = video.read_bytes()
@@ -166,6 +176,40 @@ def test_these_clips_and_no_others_are_computed_again(ready, what, stages, decod
         now = entries(ready, stage)
         assert before[stage].items() <= now.items()
         assert clips_of(now.keys() - before[stage].keys()) == clips[expected], stage
+
+
+VALUES = {
+    "demo": ("tavlad/clips/demo.py", "QUANTISER = 16", "QUANTISER = 15"),
+    "decode": ("tavlad/video/sampling.py", "2 * np.arange(T, dtype=np.int64) + 1", "2 * np.arange(T, dtype=np.int64)"),
+    "backbone": ("tavlad/clips/actions.py", "EDGE = 3", "EDGE = 2"),
+    "extract": ("tavlad/features/extraction.py", "return clip_maps(", "return -clip_maps("),
+    "codebook": ("tavlad/model/precision.py", "EPS = 1e-6", "EPS = 1e-2"),
+    "stage1": ("pipeline/stage1.py", "self.epochs, self.lr, self.lr", "self.epochs, self.lr * 30, self.lr * 30"),
+    "stage2": ("tavlad/learning/fitting.py", "return float(0.5 **", "return float(0.4 **"),
+    "evaluate": ("tavlad/learning/looks.py", "empty = 1 - len", "empty = 2 - len"),
+}
+
+
+@pytest.mark.parametrize("stage", VALUES)
+def test_a_changed_value_is_computed_and_an_old_result_is_not_published_for_it(ready, stage):
+    """It happened: pipeline/stage1.py asked for thirty times the rate, and the old model was published."""
+    name = next(name for name in documents(ready) if name.split("@")[0] == stage)
+    before, outs = entries(ready, stage), [ready.folder / out["path"] for out in documents(ready)[name]["outs"]]
+    old = [digests(out) for out in outs]
+    try:
+        with changed(ready, VALUES[stage]):
+            ready.run(*shlex.split(documents(ready)[name]["cmd"]))
+        new = [digests(out) for out in outs]
+    finally:
+        ready.run("dvc", "checkout", "--force", "-q")
+    made = entries(ready, stage).keys() - before.keys()
+    assert len(made) == {"decode": CLIPS, "extract": CLIPS, "evaluate": 2}.get(stage, 1)
+    assert new != old and [digests(out) for out in outs] == old
+
+
+def digests(output: Path) -> dict[str, str]:
+    files = [output] if output.is_file() else [path for path in output.rglob("*") if path.is_file()]
+    return {str(file.relative_to(output)): file_digest(file) for file in files}
 
 
 def test_a_comment_changes_nothing_that_costs(ready):

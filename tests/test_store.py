@@ -1,14 +1,19 @@
 """The work store: whole or absent, through kills too."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from click import ClickException
 
-from tavlad.store import Store, publish
+from tavlad import locking
+from tavlad.outputs import publish
+from tavlad.store import Store
 from tavlad.upkeep import prune
 
 
@@ -114,6 +119,73 @@ def test_a_second_process_waits_for_the_lock_and_says_so(tmp_path):
     assert "waiting" in second.stderr.readline() and second.poll() is None
     first.communicate()
     assert first.returncode == 0 and second.wait() == 0
+
+
+def test_lock_files_that_nobody_holds_are_swept_and_those_in_use_bind(tmp_path):
+    store = Store(tmp_path)
+    with store.lock("held"), store.lock("freed"):
+        pass
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n"
+    Store(tmp_path)
+    assert [path.name for path in (tmp_path / "locks").iterdir() if path.name != "tmp"] == ["stage"]
+    waiting: list[bool] = []
+    waiter = threading.Thread(target=wait_for, args=(tmp_path / "locks" / "stage", waiting))
+    waiter.start()
+    while not waiting:
+        time.sleep(0.01)
+    (tmp_path / "locks" / "stage").unlink()  # as if it had been swept between the waiter's opening and locking it
+    process.kill()
+    process.wait()
+    waiter.join(20)
+    assert waiting == [True, False] and (tmp_path / "locks" / "stage").exists()
+
+
+def wait_for(file, steps):
+    with locking.locked(file, lambda: steps.append(True)):
+        steps.append(False)
+
+
+def test_two_outputs_do_not_wait_for_each_other_and_one_does(store, tmp_path, capsys):
+    with store.output("stage1@split1", tmp_path / "one"), store.output("stage1@split1", tmp_path / "two"):
+        assert capsys.readouterr().err == ""
+        thread = threading.Thread(target=hold, args=(store, tmp_path / "one"))
+        thread.start()
+        while "another process is running 'stage1@split1'" not in capsys.readouterr().err:
+            time.sleep(0.01)
+        assert thread.is_alive()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def hold(store, output):
+    with store.output("stage1@split1", output):
+        pass
+
+
+def test_another_machine_s_work_in_flight_is_left_alone_and_goes_after_a_week(tmp_path, monkeypatch):
+    """Where locks bind one machine alone, a living process elsewhere looks as if it had died."""
+    Store(tmp_path)
+    scratch = tmp_path / "tmp" / "elsewhere-00000000@abc" / "deep"
+    scratch.mkdir(parents=True)
+    (scratch / "entry").write_text("in flight")
+    store = Store(tmp_path)
+    prune(store, everything=True)
+    assert (scratch / "entry").exists()
+    week = 8 * 24 * 3600
+    for path in (scratch / "entry", scratch, scratch.parent):
+        os.utime(path, (time.time() - week, time.time() - week))
+    Store(tmp_path)
+    assert (scratch / "entry").exists()  # only when a user asks
+    prune(store, everything=False)
+    assert not scratch.parent.exists() and store.scratch.exists()
+
+
+def test_a_note_says_on_what_machine_an_entry_was_made(store):
+    with store.create("decode", "ab12", {"device": "cpu"}) as aside:
+        aside.write_text("x")
+    note = json.loads((store.root / "notes" / "decode" / "ab" / "ab12.json").read_text())
+    assert note["made"]["host"] == locking.host() and note["made"]["device"] == "cpu" and note["made"]["processor"]
 
 
 def test_size_and_prune(store, tmp_path):

@@ -15,24 +15,28 @@ from torch import Tensor
 from tavlad import device as devices
 from tavlad.checking.settings import Settings
 from tavlad.features import extraction
+from tavlad.features.backbone import write_backbone
 from tavlad.features.cache import read_shape
 from tavlad.features.layer4 import clip_maps, folded_backbone
 from tavlad.features.views import centre_view
 from tavlad.features.weights import random_weights
+from tavlad.inputs import Input, Inputs
 from tavlad.learning import stage1, stage2
 from tavlad.learning.examples import Examples
 from tavlad.learning.inference import class_scores
-from tavlad.learning.parts import Named, select
+from tavlad.learning.parts import Named
 from tavlad.learning.resuming import EpochState, Progress
+from tavlad.making import Place
 from tavlad.model.resnet import CHANNELS
 from tavlad.model.tavlad import TAVLAD
-from tavlad.store import Store, publish
+from tavlad.store import Store
 from tavlad.video.decode import decode_clip
 from tavlad.video.frames import read_frames_file
 from tavlad.video.workers import available_cpus
 
 GPU_STEPS = 8  # timed together: reading overlaps with computing there, which one step cannot show
 VIEWS = 2  # of each clip, the centre crop and an augmented one, stand for all
+NONE = Examples((), ())
 WEIGHTS_SEED = 1  # of the drawn weights that stand in for ImageNet's: they cost the same
 
 
@@ -123,17 +127,27 @@ def _extract(
     ids: Sequence[str], frames: Path, features: Path, weights: dict[str, Tensor], device: torch.device,
     settings: Settings,
 ) -> float:  # fmt: skip
-    numbers, store = settings.extract, Store(features.parent / "store")
-    precision = devices.precision(numbers.precision, device)
-    network = folded_backbone(weights, numbers.features == "pre_relu", precision, device)
+    numbers, backbone = settings.extract, features.parent / "backbone.safetensors"
+    write_backbone(backbone, weights, "check")
+    views = min(numbers.views, VIEWS)
+    wanted = extraction.Extraction(
+        Input(backbone, ""), numbers.features, devices.precision(numbers.precision, device), numbers.deterministic,
+        views, numbers.seed, numbers.crop,
+    )  # fmt: skip
+    network = folded_backbone(weights, numbers.features == "pre_relu", wanted.precision, device)
     clip_maps(network, read_frames_file(frames / "0.h5")[:1], [None], numbers.crop, numbers.batch)  # warms up
-    jobs = [extraction.Job(clip, frames / f"{clip}.h5", f"check-{clip}") for clip in ids]
-    views = extraction.Views(min(numbers.views, VIEWS), numbers.seed, numbers.crop, numbers.batch)
+    store, features_of = Store(features.parent / "store"), {clip: features / f"{clip}.h5" for clip in ids}
+    features.mkdir()
+    places = (
+        (Place(store, "extract", clip, file), extraction.Frames(clip, Input(frames / file.name, "")))
+        for clip, file in features_of.items()
+    )
+    passes = extraction.Passes(device, numbers.batch, numbers.workers + 1)
     with _timed(len(ids)) as seconds:
-        extraction.extract(store, jobs, network, views, numbers.workers + 1, "check")
-    for job in jobs:
-        publish(store.get(extraction.STAGE, job.key), features / f"{job.clip_id}.h5")
-    return seconds[0] * numbers.views / views.count
+        for place, reason in extraction.make(wanted, places, passes):
+            if reason:
+                raise ValueError(f"{place.key}: {reason}")
+    return seconds[0] * numbers.views / views
 
 
 def _model(weights: dict[str, Tensor], classes: int, settings: Settings) -> TAVLAD:
@@ -152,10 +166,13 @@ def _stage1(
     """Seconds a clip of a second epoch of one step, of several on a GPU."""
     numbers, watch = settings.stage1, Stopwatch()
     training = _examples(ids, numbers.batch * (GPU_STEPS if device.type == "cuda" else 1), classes)
-    stage1.train(
-        model, features, training, Examples((), ()), replace(numbers.schedule(), epochs=2), numbers.batch,
-        numbers.seed, device, numbers.precision, numbers.workers, watch, "stage1, timed",
+    wanted = stage1.Training(
+        training, NONE, (), maps=Inputs(features, ()), backbone=Input(features, ""), codebook=Input(features, ""),
+        model={}, schedule=replace(numbers.schedule(), epochs=2), batch=numbers.batch, seed=numbers.seed,
+        precision=devices.precision(numbers.precision, device), precision_parameter=numbers.precision,
+        deterministic=numbers.deterministic,
     )  # fmt: skip
+    stage1.train(model, wanted, devices.Speed(device, numbers.workers, "stage1, timed"), watch)
     return watch.last / len(training.ids)
 
 
@@ -166,9 +183,12 @@ def _stage2(
     numbers, watch = settings.stage2, Stopwatch()
     gpu = device.type == "cuda"
     training = _examples(ids, numbers.batch * GPU_STEPS if gpu else min(numbers.batch, len(ids)), classes)
-    stage2.train(
-        model, select(model, numbers.train), frames, training, Examples((), ()),
-        replace(numbers.schedule(), epochs=2 if gpu else 1), numbers.batch, numbers.crop, numbers.augment,
-        numbers.seed, device, numbers.precision, numbers.workers, watch, "stage2, timed",
+    wanted = stage2.Training(
+        training, NONE, frames=Inputs(frames, ()), backbone=Input(frames, ""), stage1=Input(frames, ""),
+        parts=tuple(numbers.train), schedule=replace(numbers.schedule(), epochs=2 if gpu else 1),
+        batch=numbers.batch, crop=numbers.crop, augment=numbers.augment, dropout=numbers.dropout, seed=numbers.seed,
+        precision=devices.precision(numbers.precision, device), precision_parameter=numbers.precision,
+        deterministic=numbers.deterministic,
     )  # fmt: skip
+    stage2.train(model, wanted, devices.Speed(device, numbers.workers, "stage2, timed"), watch)
     return watch.last / len(training.ids)

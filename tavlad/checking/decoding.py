@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tavlad import console
-from tavlad.video.batch import Limits
+from tavlad.video.decode import Limits
 from tavlad.video.reader import read_clip
 from tavlad.video.tolerance import Tolerance
 from tavlad.video.workers import Failure, supervise
@@ -23,10 +23,10 @@ def verdicts(
     root: Path, videos: Sequence[str], frames: int, short_side: int, tolerance: Tolerance, limits: Limits
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """(video, reason) for all `videos` below `root` that stage decode would refuse, and those with concealed errors."""
-    bad, damaged = [], []
-    same = _files(root, videos)
+    damaged: list[str] = []
+    same, bad = _files(root, videos)
     jobs = ((path, frames, short_side) for path in same)
-    with console.bar("decode", len(videos), "clips") as advance:
+    with console.bar("decode", len(videos) - len(bad), "clips") as advance:
         for job, outcome in supervise(count_frames, jobs, limits.workers, limits.deadline, limits.megabytes):
             names = same[job[0]]
             if isinstance(outcome, Failure):
@@ -40,11 +40,19 @@ def verdicts(
     return sorted(bad), sorted(damaged)
 
 
-def _files(root: Path, videos: Sequence[str]) -> dict[str, list[str]]:
-    """The names of each file, by one path of it: links to one file hold the same bytes and need one decoding."""
+def _files(root: Path, videos: Sequence[str]) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """The names of each file, by one path of it, and (video, reason) where there is none.
+
+    Links to one file hold the same bytes and need one decoding.
+    """
     names: dict[tuple[int, int, str], list[str]] = {}
+    lost = []
     for video in videos:
-        status = (root / video).stat()
-        # the suffix as well: FFmpeg looks at it
-        names.setdefault((status.st_dev, status.st_ino, Path(video).suffix), []).append(video)
-    return {str(root / same[0]): same for same in names.values()}
+        try:
+            status = (root / video).stat()
+        except OSError as error:
+            lost.append((video, f"cannot be read: {error.strerror}"))
+        else:
+            # the suffix as well: FFmpeg looks at it
+            names.setdefault((status.st_dev, status.st_ino, Path(video).suffix), []).append(video)
+    return {str(root / same[0]): same for same in names.values()}, lost

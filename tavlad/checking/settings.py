@@ -10,14 +10,14 @@ import click
 from tavlad.params import read_yaml
 
 if TYPE_CHECKING:  # the wheel holds no pipeline: `tavlad predict` must start without it
-    from pipeline import codebook, decode, extract, index, stage1, stage2
+    from pipeline import codebook, dataset, decode, extract, index, stage1, stage2
 
 
 @dataclass(frozen=True)
 class Settings:
     """The sections of ./params.yaml, each checked by its stage; `model` are the settings of `TAVLAD`."""
 
-    dataset: "index.Dataset"
+    dataset: "dataset.Dataset"
     index: "index.Parameters"
     decode: "decode.Parameters"
     extract: "extract.Parameters"
@@ -34,7 +34,7 @@ class Settings:
         if here not in sys.path:
             sys.path.insert(0, here)  # as `python -m pipeline.decode` has it, which a console script has not
         try:
-            from pipeline import codebook, decode, extract, index, params, stage1, stage2
+            from pipeline import codebook, dataset, decode, extract, index, params, stage1, stage2
         except ModuleNotFoundError as error:
             if error.name != "pipeline":
                 raise
@@ -42,7 +42,7 @@ class Settings:
         params.check()
         first = stage1.Parameters.load()
         return cls(
-            index.Dataset.load(),
+            dataset.Dataset.load(),
             index.Parameters.load(),
             decode.Parameters.load(),
             extract.Parameters.load(),

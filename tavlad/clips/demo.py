@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tavlad import console
 from tavlad.clips.scene import GROUPS, TAKES, Scene, draw_group, draw_scene
+from tavlad.making import Place
 from tavlad.video.writer import write_video
 
 PAIRS = (("Ripen", "Wither"), ("Open", "Close"), ("Build", "Dismantle"), ("Reveal", "Hide"))  # as in actions.ACTIONS
@@ -36,6 +38,24 @@ class DemoClip:
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = self.scene.frames(self.backwards)
         write_video(path, frames, FPS, quantiser=QUANTISER)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The seed of all draws, the number of groups, and of clips for each class and group."""
+
+    seed: int
+    groups: int
+    clips: int
+
+
+def make(place: Place, size: Size, speed: None) -> None:
+    """Write the clips, lists and true boxes to the folder `place`."""
+    clips = list(draw(size.seed, size.groups, size.clips))
+    for clip in console.track(clips, "demo", len(clips), "clips"):
+        clip.write(place.path)
+    write_lists(place.path, clips)
+    write_boxes(place.path, clips)
 
 
 def draw(seed: int, groups: int, clips: int) -> Iterator[DemoClip]:

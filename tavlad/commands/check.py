@@ -1,12 +1,11 @@
 """`tavlad check`: whether a data set is complete and decodes, and what it costs, before any hour is spent."""
 
 import shutil
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from tavlad import console
 from tavlad import device as devices
@@ -16,9 +15,10 @@ from tavlad.checking.decoding import verdicts
 from tavlad.checking.estimate import Estimate, Work, estimates, rough, weight
 from tavlad.checking.official import Inventory
 from tavlad.checking.settings import Settings
-from tavlad.clips.listing import Problem, printable
+from tavlad.clips.listing import Problem
+from tavlad.errors import gpu_explained
 from tavlad.store import Store
-from tavlad.video.batch import Limits
+from tavlad.video.decode import Limits
 from tavlad.video.tolerance import Tolerance
 
 MEASURED = 3  # clips
@@ -40,7 +40,7 @@ def check(folder: Path, every: bool) -> None:
     """
     settings = Settings.load()
     inventory = _inventory(folder, settings)
-    Console().print(_counts(folder, inventory))
+    _print_counts(folder, inventory)
     bad, damaged = _decoded(folder, inventory, settings)
     _remark(folder, inventory, damaged, settings, every)
     good = sorted(set(inventory.present) - {name for name, _ in bad})
@@ -49,7 +49,7 @@ def check(folder: Path, every: bool) -> None:
     if rows := [*problems, *_cut(gone, every), *_cut(bad, every)]:
         title = f"check: {folder} is not a complete {inventory.title}: {len(gone):,} clips are missing, {len(bad):,} "
         title += f"do not decode, {len(problems):,} other problems"
-        raise console.Failures(title, [(printable(name), printable(reason)) for name, reason in rows], ADVICE)
+        raise console.Failures(title, rows, ADVICE)
     console.done(f"check: {folder} is a complete {inventory.title}; all {len(good):,} clips decode")
 
 
@@ -67,25 +67,25 @@ def _decoded(folder: Path, inventory: Inventory, settings: Settings) -> tuple[li
     return verdicts(folder, inventory.present, numbers.frames, numbers.short_side, tolerance, limits)
 
 
-def _counts(folder: Path, inventory: Inventory) -> Table:
-    table = Table("", "found", "official", title=f"{folder}: {inventory.title}", title_justify="left")
+def _print_counts(folder: Path, inventory: Inventory) -> None:
+    rows = []
     for name, found, right in inventory.rows():
         style = "" if right is None or found == right else "red"
-        table.add_row(name, f"{found:,}", "-" if right is None else f"{right:,}", style=style)
-    return table
+        rows.append(console.Row((name, f"{found:,}", "-" if right is None else f"{right:,}"), style))
+    console.table(f"{folder}: {inventory.title}", ("", "found", "official"), rows)
 
 
 def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Settings, every: bool) -> None:
-    """What does not stand in the way of a run, but a person should know."""
+    """What does not stand in the way of a run, but a user should know."""
     if inventory.summary:
-        click.echo(f"stage index would say: {inventory.summary}")
+        console.done(f"stage index would say: {inventory.summary}")
     kinds = (
         (inventory.extra, "videos are in no list and will not be used"),
         (damaged, "clips decode with errors that the decoder conceals"),
     )
     for names, what in kinds:
         if names:
-            shown = [printable(name) for name in (names if every else names[:NAMED])]
+            shown = names if every else names[:NAMED]
             more = f", and {len(names) - len(shown):,} more (--all)" if len(shown) < len(names) else ""
             console.warn(f"{len(names):,} {what}: {', '.join(shown)}{more}")
     if settings.dataset.layout != inventory.layout or Path(settings.dataset.root).resolve() != folder.resolve():
@@ -102,30 +102,32 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     chosen = [folder / good[len(good) * (2 * i + 1) // (2 * MEASURED)] for i in range(MEASURED)]
     click.echo(f"measuring disk and time on {MEASURED} clips; on a CPU this takes a minute or two", err=True)
     try:
-        cost = measure(chosen, len(inventory.classes), settings)
-    except (RuntimeError, ValueError) as error:
+        with gpu_explained("extract.batch, stage1.batch and stage2.micro_batch"):
+            cost = measure(chosen, len(inventory.classes), settings)
+    except (RuntimeError, ValueError, click.ClickException) as error:
         return [("params.yaml", f"disk and time cannot be measured: {error}")]
+    except Exception as error:  # what was found so far took hours to find
+        traceback.print_exc()
+        return [(str(folder), f"disk and time cannot be measured: {console.reason(error)}")]
     work = Work.of(len(inventory.labels), inventory.splits)
     kind = devices.choose(settings.extract.device).type
-    Console().print(_times(estimates(cost, work, settings), f"time on this machine's {kind}"))
+    _print_times(estimates(cost, work, settings), f"time on this machine's {kind}")
     _disk(cost, work)
     return []
 
 
-def _times(rows: Sequence[Estimate], title: str) -> Table:
-    whole = rough(sum(row.seconds for row in rows))
-    table = Table("stage", title, f"from seconds a clip, measured on {MEASURED} clips", show_footer=True)
-    for row in rows:
-        table.add_row(row.stage, rough(row.seconds), row.arithmetic)
-    table.columns[0].footer, table.columns[1].footer = "all", whole
-    table.columns[2].footer = "rough; index, backbone, codebook and summary were not measured"
-    return table
+def _print_times(estimated: Sequence[Estimate], title: str) -> None:
+    last = estimated[-1]
+    rows = [console.Row((one.stage, rough(one.seconds), one.arithmetic), ends=one is last) for one in estimated]
+    remark = "rough; index, backbone, codebook and summary were not measured"
+    rows.append(console.Row(("all", rough(sum(one.seconds for one in estimated)), remark), "bold"))
+    console.table("", ("stage", title, f"from seconds a clip, measured on {MEASURED} clips"), rows)
 
 
 def _disk(cost: Cost, work: Work) -> None:
     store = Store.open().root
     free, frames, maps = shutil.disk_usage(store).free, cost.frames * work.clips, cost.maps * work.clips
-    click.echo(
+    console.done(
         f"disk: frames about {weight(frames)} ({work.clips:,} x {weight(cost.frames)}, measured), "
         f"maps at most {weight(maps)} ({work.clips:,} x {weight(cost.maps)}, before compression); "
         f"{weight(free)} free at {store}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from tavlad.features.views import Draw
 from tavlad.hdf5 import created, opened
+from tavlad.inputs import Inputs
 
 # 0.62 of the bytes for bfloat16 maps; zstd: 0.53, but a library of 186 MB for every user; lzf: 0.84, read no faster
 FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
@@ -54,6 +55,11 @@ def read_recipe(path: Path) -> str:
     """The recipe (a digest) that the file was made by."""
     with opened(path) as file:
         return str(file.attrs["recipe"])
+
+
+def inputs(features: Path, clips: Sequence[str]) -> Inputs:
+    """The files of `clips` in the cache, as what a stage reads."""
+    return Inputs(features, tuple((clip, read_recipe(features / f"{clip}.h5")) for clip in clips))
 
 
 def _checked(path: Path, file: h5py.File) -> h5py.Dataset:

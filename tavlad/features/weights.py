@@ -1,28 +1,51 @@
 """Where weights come from: ImageNet by torchvision's download, a local file, or a calibrated random draw."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet34_Weights, resnet34
 
+from tavlad.clips.scene import calibration_frames
 from tavlad.console import Failures
-from tavlad.features.backbone import check
+from tavlad.features.backbone import check, write_backbone
 from tavlad.features.views import centre_view
+from tavlad.making import Place
 from tavlad.recipes import file_digest
 
 CALIBRATION = (64, 128, 112)  # generated frames, their short side, their crop: the same for every data set
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError)
 
 
-def make(weights: str, seed: int, calibration_frames: Callable[[int, int, int], np.ndarray]) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Source:
+    """What parameter `backbone.weights` says, the seed of "random", and the digest of a local file ("" for none)."""
+
+    weights: str
+    seed: int
+    digest: str
+
+    @classmethod
+    def of(cls, weights: str, seed: int) -> "Source":
+        """The source that `weights` names: "imagenet", "random", or a path."""
+        path = Path(weights)
+        local = weights not in ("imagenet", "random") and path.is_file()
+        return cls(weights, seed, file_digest(path) if local else "")
+
+
+def make(place: Place, source: Source, speed: None) -> None:
+    """Write the backbone's file at `place`."""
+    write_backbone(place.path, state_of(source.weights, source.seed), source.weights)
+
+
+def state_of(weights: str, seed: int) -> dict[str, Tensor]:
     """The state dict that `weights` names: "imagenet", a path, or "random", which is drawn and calibrated by `seed`."""
     if weights == "imagenet":
         return imagenet_weights()
@@ -30,12 +53,6 @@ def make(weights: str, seed: int, calibration_frames: Callable[[int, int, int], 
         return local_weights(Path(weights))
     count, short_side, crop = CALIBRATION
     return random_weights(seed, centre_view(torch.from_numpy(calibration_frames(seed, count, short_side)), crop))
-
-
-def source_digest(weights: str) -> str:
-    """Digest of the local file that `weights` names, "" where it names none that can be read."""
-    path = Path(weights)
-    return file_digest(path) if weights not in ("imagenet", "random") and path.is_file() else ""
 
 
 def imagenet_weights() -> dict[str, Tensor]:

@@ -38,13 +38,3 @@ def load_codebook(file: Path) -> tuple[Tensor, dict[str, Any]]:
     """The centres (K, C), float32, and the facts of `Fit` with the recipe they came from."""
     with safe_open(file, framework="pt") as opened:
         return opened.get_tensor("centers"), json.loads(opened.metadata()["tavlad"])
-
-
-def describe(file: Path) -> str:
-    """One line on how a codebook was fitted."""
-    centers, facts = load_codebook(file)
-    return (
-        f"{len(centers)} clusters of {facts['descriptors']} descriptors in {facts['iterations']} iterations, "
-        f"inertia {facts['inertia']:.1f}, {facts['empty']} empty, {facts['confident']:.1%} assigned with p > 0.99 "
-        f"at alpha {facts['alpha']:g} (NetVLAD's rule: alpha {facts['netvlad_alpha']:.0f})"
-    )

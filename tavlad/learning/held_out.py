@@ -1,31 +1,59 @@
 """The held-out clips of a split, scored one by one with each stage's final model. Only `evaluate` imports this."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from tavlad import console
+from tavlad.device import Speed, make_deterministic
 from tavlad.features import cache
+from tavlad.inputs import Input, Inputs
 from tavlad.learning.checkpoints import load_checkpoint
 from tavlad.learning.examples import Examples
 from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
 from tavlad.learning.looks import Look, look, save_looks
 from tavlad.learning.scores import Predictions
-from tavlad.recipes import digest, file_digest
-from tavlad.store import Store
+from tavlad.making import Place
 from tavlad.video import frames
 
 Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps
 Sight = Callable[[np.ndarray], tuple[np.ndarray, Look]]  # frames or maps -> logits (Y), and where the model looks
 
-RECIPE = {"stage1": cache.read_recipe, "stage2": frames.read_recipe}
 READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": frames.read_frames_file}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What is scored by the `model` of "stage1" (`inputs` are maps) or "stage2" (frames), and in which precision."""
+
+    stage: str
+    examples: Examples
+    classes: tuple[str, ...]
+    inputs: Inputs
+    model: Input
+    precision: str
+    deterministic: bool
+
+
+def make(place: Place, wanted: Scoring, speed: Speed) -> None:
+    """Write predictions.h5 and looks.h5 to the folder `place`."""
+    if wanted.deterministic:
+        make_deterministic()
+    sight = sight_of(wanted.stage, wanted.model.path, wanted.classes, speed.device, wanted.precision)
+
+    def read(clip: str) -> np.ndarray:
+        return READ[wanted.stage](wanted.inputs.file(clip))
+
+    predictions, looks = predict(wanted.examples, wanted.classes, read, sight, speed.workers, speed.label)
+    place.path.mkdir()
+    predictions.save(place.path / "predictions.h5")
+    save_looks(place.path / "looks.h5", predictions.ids, looks)
 
 
 def require_files(examples: Examples, folders: Sequence[Path]) -> None:
@@ -38,32 +66,7 @@ def require_files(examples: Examples, folders: Sequence[Path]) -> None:
         raise console.Failures("held-out clips cannot be scored", rows, "`dvc repro` runs the stages that make them.")
 
 
-def entry(
-    store: Store, stage: str, checkpoint: Path, folder: Path, examples: Examples, classes: tuple[str, ...],
-    device: torch.device, workers: int, label: str, common: Mapping[str, Any],
-) -> Path:  # fmt: skip
-    """The store's folder of predictions.h5 and looks.h5 of "stage1" (`folder` holds maps) or "stage2" (frames), made
-    if need be. `common` is the caller's part of the recipe: versions and code."""
-    recipe = {
-        "examples": [examples.labelled(), classes],
-        "inputs": {clip: RECIPE[stage](folder / f"{clip}.h5") for clip in examples.ids},
-        "model": file_digest(checkpoint / "model.safetensors"),
-        **common,
-    }
-    key = digest([stage, recipe])
-    if store.find("evaluate", key) is None:
-        sight = sight_of(stage, checkpoint, classes, device)
-        made, looks = predict(
-            examples, classes, lambda clip: READ[stage](folder / f"{clip}.h5"), sight, workers, f"{label} {stage}"
-        )
-        with store.create("evaluate", key) as aside:
-            aside.mkdir()
-            made.save(aside / "predictions.h5")
-            save_looks(aside / "looks.h5", made.ids, looks)
-    return store.get("evaluate", key)
-
-
-def sight_of(stage: str, checkpoint: Path, classes: tuple[str, ...], device: torch.device) -> Sight:
+def sight_of(stage: str, checkpoint: Path, classes: tuple[str, ...], device: torch.device, precision: str) -> Sight:
     """From one clip's maps ("stage1") or frames ("stage2") to what the model in `checkpoint` makes of it."""
     model, facts = load_checkpoint(checkpoint)
     if facts.classes != classes:
@@ -75,10 +78,10 @@ def sight_of(stage: str, checkpoint: Path, classes: tuple[str, ...], device: tor
 
     def sight(values: np.ndarray) -> tuple[np.ndarray, Look]:
         if stage == "stage2" and crop is not None:
-            maps, seen = maps_of_frames(model, values, crop, facts.precision, device)
+            maps, seen = maps_of_frames(model, values, crop, precision, device)
         else:
             maps = seen = cached_maps(values, device)
-        return logits_of(model, maps, seen, facts.precision), look(model, maps, seen)
+        return logits_of(model, maps, seen, precision), look(model, maps, seen)
 
     return sight
 

@@ -1,6 +1,7 @@
 """k-means centres of unit-length descriptors of the training clips (paper, section 4.1, pre-processing)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,30 @@ from torch import Tensor
 from tavlad import console
 from tavlad.features.cache import read_maps
 from tavlad.features.views import rng_for
-from tavlad.learning.codebook import Fit
+from tavlad.inputs import Inputs
+from tavlad.learning.codebook import Fit, save_codebook
+from tavlad.making import Place
 from tavlad.model.precision import unit
 from tavlad.model.vlad import VLAD
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """What a codebook is fitted to: about `descriptors` of the training clips' maps; and how."""
+
+    maps: Inputs
+    descriptors: int
+    clusters: int
+    iterations: int
+    alpha: float
+    seed: int
+
+
+def make(place: Place, wanted: Codebook, speed: None) -> None:
+    """Write the file of the codebook at `place`."""
+    found = sample(wanted.maps.folder, wanted.maps.clips, wanted.descriptors, wanted.seed)
+    centers, fitted = fit(found, wanted.clusters, wanted.iterations, wanted.alpha, wanted.seed)
+    save_codebook(place.path, centers, fitted, place.key)
 
 
 def sample(features: Path, ids: Sequence[str], count: int, seed: int) -> Tensor:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tavlad.learning.parts import Named
-from tavlad.store import Store
+from tavlad.making import Place
 
 Row = dict[str, float]  # one epoch of a learning curve
 
@@ -26,8 +26,8 @@ class Progress:
 class EpochState:
     """Parameters, Adam's moments, the curve, the best weights. There is no random state: each epoch seeds itself."""
 
-    def __init__(self, store: Store, stage: str, key: str):
-        self.store, self.stage, self.key = store, f"{stage}-epoch", key
+    def __init__(self, place: Place):
+        self.place = place
 
     def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
         """Replace the stored state by that of the epoch just finished."""
@@ -37,13 +37,13 @@ class EpochState:
                 tensors[f"adam.{moment}.{name}"] = value
         for name, weight in (progress.best or {}).items():
             tensors[f"best.{name}"] = weight
-        header = json.dumps({"key": self.key, "curve": progress.curve})
-        with self.store.create(self.stage, self.key) as aside:
+        header = json.dumps({"key": self.place.key, "curve": progress.curve})
+        with self.place.keep() as aside:
             save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, aside, metadata={"tavlad": header})
 
     def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
         """Put the stored state into the parameters and the optimiser; an empty progress where nothing is stored."""
-        path = self.store.find(self.stage, self.key)
+        path = self.place.kept()
         if path is None:
             return Progress()
         with safe_open(path, framework="pt") as opened:
@@ -54,10 +54,6 @@ class EpochState:
             optimiser.state[parameter] = _moments(tensors, name, parameter)
         best = {name: tensors[f"best.{name}"].to(p.device) for name, p in named.items() if f"best.{name}" in tensors}
         return Progress(curve, best or None)
-
-    def discard(self) -> None:
-        """Forget the state of a training that is finished."""
-        self.store.discard(self.stage, self.key)
 
 
 def _moments(tensors: dict[str, Tensor], name: str, parameter: Tensor) -> dict[str, Any]:

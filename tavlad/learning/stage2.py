@@ -1,6 +1,7 @@
 """Stage 2: layer 4, ImageNet classifier, VLAD, GRU and classifier, end to end from frames (paper, section 4.1)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,16 +10,59 @@ import torch
 from torch import Tensor
 
 from tavlad import device as devices
+from tavlad.device import Speed
+from tavlad.features.backbone import load_backbone
 from tavlad.features.views import augmented_view, centre_view, draw, rng_for
+from tavlad.inputs import Input, Inputs
+from tavlad.learning.checkpoints import Facts, load_checkpoint
 from tavlad.learning.examples import Examples
 from tavlad.learning.fitting import Schedule, fit, validator
 from tavlad.learning.inference import class_scores
 from tavlad.learning.loading import Clips, EpochSampler, loader
-from tavlad.learning.parts import Named
+from tavlad.learning.outcome import finish
+from tavlad.learning.parts import select
 from tavlad.learning.resuming import EpochState, Row
+from tavlad.making import Place
 from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
 from tavlad.video.frames import read_facts, read_frames_file
+
+
+@dataclass(frozen=True)
+class Training:
+    """Stage 2 of one split: clips and their stored `frames`, the model of stage 1, and how it is trained.
+
+    `precision` is "float32" or "bfloat16"; `precision_parameter` may be "auto", which the checkpoint hands on.
+    """
+
+    training: Examples
+    validation: Examples
+    frames: Inputs
+    backbone: Input
+    stage1: Input
+    parts: tuple[str, ...]
+    schedule: Schedule
+    batch: int
+    crop: int
+    augment: bool
+    dropout: float
+    seed: int
+    precision: str
+    precision_parameter: str
+    deterministic: bool
+
+
+def make(place: Place, wanted: Training, speed: Speed) -> None:
+    """Write model.safetensors and curve.csv to the folder `place`."""
+    if wanted.deterministic:
+        devices.make_deterministic()
+    model, before = load_checkpoint(wanted.stage1.path)
+    model.dropout.p = wanted.dropout
+    attach_backbone(model, load_backbone(wanted.backbone.path))
+    curve = train(model, wanted, speed, EpochState(place))
+    path = frame_path(wanted.frames.file(wanted.training.ids[0]))
+    facts = Facts(before.classes, wanted.precision_parameter, place.key, crop=wanted.crop, **path)
+    finish(place, model, facts, curve)
 
 
 def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
@@ -28,27 +72,24 @@ def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
     model.attach(backbone)
 
 
-def frame_path(frames: Path, training: Examples) -> dict[str, int]:
-    """How the frames that the model was trained on were made, as a checkpoint records it for new clips."""
-    file = frames / f"{training.ids[0]}.h5"
+def frame_path(file: Path) -> dict[str, int]:
+    """How the frames in `file` were made, as a checkpoint records it for new clips."""
     count, height, width, _ = read_frames_file(file).shape
     return {"frames": count, "short_side": min(height, width), "jpeg_quality": read_facts(file)["jpeg_quality"]}
 
 
-def train(
-    model: TAVLAD, parts: dict[str, Named], frames: Path, training: Examples, validation: Examples, schedule: Schedule,
-    batch: int, crop: int, augment: bool, seed: int, device: torch.device, precision: str, workers: int,
-    state: EpochState, label: str,
-) -> list[Row]:  # fmt: skip
-    """Train `parts` of `model` in place from the frame store; the learning curve."""
-    model.to(device)
+def train(model: TAVLAD, wanted: Training, speed: Speed, state: EpochState) -> list[Row]:
+    """Train the parts of `model` in place from the frame store; the learning curve."""
+    model.to(speed.device)
     model.to(memory_format=torch.channels_last)  # the faster layout for the convolutions
-    sampler = EpochSampler(len(training.ids), batch, seed)
+    training, frames = wanted.training, wanted.frames.folder
+    sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)
     clips = Clips(training.ids, training.labels, partial(_stored_frames, frames))
-    batches = loader(clips, sampler, workers, device)
-    logits = partial(_logits, model, device, precision, crop, seed if augment else None)
-    validate = validator(model, validation, partial(_scores, model, frames, crop, precision, device))
-    return fit(model, parts, schedule, logits, batches, sampler, validate, state, label)
+    batches = loader(clips, sampler, speed.workers, speed.device)
+    logits = partial(_logits, model, wanted, speed.device)
+    validate = validator(model, wanted.validation, partial(_scores, model, wanted, speed.device))
+    parts = select(model, wanted.parts)
+    return fit(model, parts, wanted.schedule, logits, batches, sampler, validate, state, speed.label)
 
 
 def _stored_frames(frames: Path, clip: str, epoch: int) -> Tensor:
@@ -56,20 +97,19 @@ def _stored_frames(frames: Path, clip: str, epoch: int) -> Tensor:
 
 
 def _logits(
-    model: TAVLAD, device: torch.device, precision: str, crop: int, augment_seed: int | None,
-    ids: Sequence[str], clips: Sequence[Tensor], epoch: int,
-) -> Tensor:  # fmt: skip
+    model: TAVLAD, wanted: Training, device: torch.device, ids: Sequence[str], clips: Sequence[Tensor], epoch: int
+) -> Tensor:
     views = []
     for clip, frames in zip(ids, clips, strict=True):
         frames = frames.to(device, non_blocking=True)  # cropped and resized there, all frames of a clip at once
-        if augment_seed is None:
-            views.append(centre_view(frames, crop))
+        if wanted.augment:
+            views.append(augmented_view(frames, draw(rng_for(wanted.seed, clip, epoch)), wanted.crop))
         else:
-            views.append(augmented_view(frames, draw(rng_for(augment_seed, clip, epoch)), crop))
-    with devices.autocast(device, precision):
+            views.append(centre_view(frames, wanted.crop))
+    with devices.autocast(device, wanted.precision):
         logits: Tensor = model(torch.stack(views))
     return logits
 
 
-def _scores(model: TAVLAD, frames: Path, crop: int, precision: str, device: torch.device, clip: str) -> np.ndarray:
-    return class_scores(model, read_frames_file(frames / f"{clip}.h5"), crop, precision, device)
+def _scores(model: TAVLAD, wanted: Training, device: torch.device, clip: str) -> np.ndarray:
+    return class_scores(model, read_frames_file(wanted.frames.file(clip)), wanted.crop, wanted.precision, device)

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
-from rich.text import Text
 
+from tavlad import console
 from tavlad.report.metrics import lost
 from tavlad.report.results import STAGES, Result
 
@@ -42,20 +41,15 @@ def write_classes(results: Sequence[Result], path: Path) -> None:
             writer.writerow([name, count, *("" if np.isnan(value) else round(value, 5) for value in [*row, *mean])])
 
 
-def table(results: Sequence[Result]) -> Table:
-    """A row per split and their mean, a column per score of metrics.json, for the terminal."""
+def print_table(results: Sequence[Result]) -> None:
+    """Print a row per split and their mean, a column per score of metrics.json."""
     names = [(stage, name) for stage in STAGES for name in results[0].metrics[stage] if name != "clips"]
-    made = Table(title="held-out clips", title_justify="left")
-    made.add_column("split")
-    made.add_column("clips", justify="right")
-    for stage, name in names:
-        made.add_column(f"{stage}\n{name.replace('_accuracy', '').replace('_', ' ')}", justify="right")
-    rows = [[result.metrics[stage][name] for stage, name in names] for result in results]
-    clips = [result.metrics["stage2"]["clips"] for result in results]
-    for result, count, row in zip(results, clips, rows, strict=True):
-        made.add_row(Text(result.split), str(count), *(f"{value:.3f}" for value in row))
-    made.add_section()
-    made.add_row("mean", "", *(f"{value:.3f}" for value in np.mean(rows, axis=0)))
-    if notes := [f"{result.split}: {note}" for result in results if (note := lost(result.metrics["excluded"]))]:
-        made.caption, made.caption_justify = Text("\n".join(notes)), "left"
-    return made
+    heads = [f"{stage}\n{name.replace('_accuracy', '').replace('_', ' ')}" for stage, name in names]
+    scores = [[result.metrics[stage][name] for stage, name in names] for result in results]
+    last, rows = results[-1], []
+    for result, row in zip(results, scores, strict=True):
+        clips = str(result.metrics["stage2"]["clips"])
+        rows.append(console.Row((result.split, clips, *(f"{score:.3f}" for score in row)), ends=result is last))
+    rows.append(console.Row(("mean", "", *(f"{score:.3f}" for score in np.mean(scores, axis=0)))))
+    notes = [f"{result.split}: {note}" for result in results if (note := lost(result.metrics["excluded"]))]
+    console.table("held-out clips", ("split", "clips", *heads), rows, numbers=True, notes=notes)

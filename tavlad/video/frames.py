@@ -1,7 +1,7 @@
 """The frame store: one HDF5 file per clip holds its frames as JPEG bytes, and the facts of their decoding."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tavlad.hdf5 import ADVICE, created, opened
+from tavlad.inputs import Inputs
 from tavlad.video.decoded import DecodedClip
 
 ARRAYS = {"indices": np.int64, "pts": np.float64}  # facts with a value per frame
@@ -65,6 +66,11 @@ def read_recipe(path: Path) -> str:
     """The recipe (a digest) that the file was made by."""
     with opened(path, *UNREADABLE) as file:
         return str(file.attrs["recipe"])
+
+
+def inputs(frames: Path, clips: Sequence[str]) -> Inputs:
+    """The files of `clips` in the frame store, as what a stage reads."""
+    return Inputs(frames, tuple((clip, read_recipe(frames / f"{clip}.h5")) for clip in clips))
 
 
 def read_facts(path: Path) -> dict[str, Any]:

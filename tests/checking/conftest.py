@@ -7,9 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from tavlad.video.writer import write_video
 from tests.checking.lists import LISTS, listed
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "frames": 2, "short_side": 64, "crop": 64, "clusters": 4, "hidden": 8, "workers": 1, "precision": "float32",
+    "deterministic": False,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +47,21 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Callable[[
         return root
 
     return make
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], None]:
+    """A function that goes to a folder with the small parameters for a data set."""
+
+    def enter(root: Path, layout: str) -> None:
+        yaml = YAML()
+        document = yaml.load(ROOT / "presets/hmdb51.yaml")
+        document.update(SMALL)
+        document["dataset"].update(root=str(root), layout=layout)
+        document["extract"]["views"] = document["stage1"]["batch"] = 2
+        document["stage2"].update(batch=2, micro_batch=2)
+        yaml.dump(document, tmp_path / "params.yaml")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store"))
+
+    return enter

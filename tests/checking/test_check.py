@@ -2,25 +2,18 @@
 
 import os
 import re
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from ruamel.yaml import YAML
 
 from pipeline.index import main as index
-from tavlad.cli import main
 from tavlad.clips import table
 from tests.checking.lists import listed
+from tests.checking.own import check, named, own_clips
 
-ROOT = Path(__file__).parents[2]
-SMALL = {
-    "frames": 2, "short_side": 64, "crop": 64, "clusters": 4, "hidden": 8, "workers": 1, "precision": "float32",
-    "deterministic": False,
-}  # fmt: skip
 SPLITS = {
     "ucf101": [(9_537, 3_783), (9_586, 3_734), (9_624, 3_696)],
     "hmdb51": [(3_570, 1_530)] * 3,
@@ -28,33 +21,6 @@ SPLITS = {
 CLASSES = {"ucf101": 101, "hmdb51": 51}
 USED = {"ucf101": 13_320, "hmdb51": 6_371}  # 395 clips of HMDB51 are in no split
 ALL = {"ucf101": 13_320, "hmdb51": 6_766}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], None]:
-    """A function that goes to a folder with the small parameters for a data set."""
-
-    def enter(root: Path, layout: str) -> None:
-        yaml = YAML()
-        document = yaml.load(ROOT / "presets/hmdb51.yaml")
-        document.update(SMALL)
-        document["dataset"].update(root=str(root), layout=layout)
-        document["extract"]["views"] = document["stage1"]["batch"] = 2
-        document["stage2"].update(batch=2, micro_batch=2)
-        yaml.dump(document, tmp_path / "params.yaml")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store"))
-
-    return enter
-
-
-def check(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["check", *arguments])
-
-
-def named(result: Result) -> dict[str, str]:
-    """The rows of the failures: what, and why."""
-    return dict(re.findall(r"^  (.+?): (.+)$", result.stderr, re.MULTILINE))
 
 
 def counted(result: Result, row: str) -> list[str]:
@@ -69,7 +35,7 @@ def test_a_whole_data_set_is_found_complete(layout, stand_in, project, tmp_path)
     before = sorted(root.rglob("*"))
     project(root, layout)
 
-    made = CliRunner().invoke(index, [str(root), "index"])
+    made = CliRunner().invoke(index, ["index"])
     assert made.exit_code == 0, made.output
     clips = table.read_clips(Path("index/clips.csv"))
     assert (len(clips), {clip.status for clip in clips}) == (USED[layout], {"present"})
@@ -134,15 +100,13 @@ def test_a_long_list_is_cut_unless_all_is_asked_for(tmp_path, project, tiny):
 
 
 def test_the_parameters_of_another_data_set_are_noticed(tmp_path, project, tiny):
-    root = tmp_path / "own"
-    for label in ("run", "sit"):
-        (root / label).mkdir(parents=True)
-        for number in range(3):
-            os.link(tiny, root / label / f"{number}.avi")
+    root = own_clips(tmp_path / "own", tiny)
     project(tmp_path / "elsewhere", "hmdb51")
     result = check(str(root))
     assert result.exit_code == 0, result.output
     assert f"set dataset.root to {root} and dataset.layout to folders" in result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[lines.index(next(line for line in lines if line.startswith("│ all"))) - 1].startswith("├")
     assert (
         result.stdout.splitlines()[-1] == f"check: {root} is a complete data set of layout folders; all 6 clips decode"
     )
@@ -150,11 +114,7 @@ def test_the_parameters_of_another_data_set_are_noticed(tmp_path, project, tiny)
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here: asking for one is no mistake")
 def test_a_cost_that_cannot_be_measured_is_named_with_all_else(tmp_path, project, tiny):
-    root = tmp_path / "own"
-    for label in ("run", "sit"):
-        (root / label).mkdir(parents=True)
-        for number in range(3):
-            os.link(tiny, root / label / f"{number}.avi")
+    root = own_clips(tmp_path / "own", tiny)
     project(root, "folders")
     (root / "run/broken.avi").touch()
     text = Path("params.yaml").read_text()

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tavlad.checking.decoding import verdicts
-from tavlad.video.batch import Limits
+from tavlad.video.decode import Limits
 from tavlad.video.tolerance import Tolerance
 
 LIMITS = Limits(workers=1, deadline=30, megabytes=1000)
@@ -28,3 +28,10 @@ def test_clips_are_held_to_min_frames(tmp_path, tiny):
     os.link(tiny, tmp_path / "short.avi")
     assert bad(tmp_path) == []
     assert bad(tmp_path, min_frames=3) == [("short.avi", "only 2 frames decode, fewer than min_frames: 3")]
+
+
+def test_a_file_that_has_gone_meanwhile_costs_itself_alone(tmp_path, tiny):
+    os.link(tiny, tmp_path / "good.avi")
+    (tmp_path / "empty.avi").touch()
+    found, _ = verdicts(tmp_path, ["gone.avi", "good.avi", "empty.avi"], 2, 16, Tolerance(2, 0.1, 1.0), LIMITS)
+    assert found == [("empty.avi", "the file is empty"), ("gone.avi", "cannot be read: No such file or directory")]

@@ -22,7 +22,8 @@ from rich.table import Table
 from tavlad import console
 from tavlad.clips.table import Clip
 from tavlad.store import Store
-from tavlad.video.batch import Limits, Tally, by_recipe, decode_all
+from tavlad.video.batch import Tally, decode_all
+from tavlad.video.decode import Limits, Sampling
 from tavlad.video.tolerance import Tolerance
 from tests.faults import plain
 from tests.faults.corpus import corpus
@@ -82,12 +83,12 @@ def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> tuple[list[R
     clips = [Clip(str(place), str(path), "", "", str(place), "present") for place, path in enumerate(paths)]
     mixed = [clips[place] for place in np.random.default_rng(0).permutation(len(clips))]
     store, tally, results, peak = Store(folder), Tally(TOLERANCE), {}, 0.0
-    finished = decode_all(by_recipe(mixed, {}), Path("/"), store, SAMPLED, SHORT_SIDE, QUALITY, limits)
-    for clip, path, new in console.track(finished, "decode", len(clips), "clips"):
-        assert clip.id not in results, f"{clip.path} has finished twice"
+    finished = decode_all(store, mixed, Path("/"), Sampling(SAMPLED, SHORT_SIDE, QUALITY), limits)
+    for result in console.track(finished, "decode", len(clips), "clips"):
+        assert result.name not in results, f"{result.name} has finished twice"
         known = len(tally.bad)
-        tally.add(clip, path, new)
-        results[clip.id] = stored(path, tally.bad[known][1] if len(tally.bad) > known else None)
+        tally.add(result)
+        results[result.name] = stored(result, tally.bad[known][1] if len(tally.bad) > known else None)
         peak = max([peak, *(most_held(worker.pid) / 1e6 for worker in psutil.Process().children())])
     return [results[clip.id] for clip in clips], peak
 

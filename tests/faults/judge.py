@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tavlad import making
 from tavlad.video.frames import read_facts, read_frames_file
 from tavlad.video.tolerance import Tolerance
-from tavlad.video.workers import Failure
 from tests.faults.corpus import Case
 from tests.video.painted import numbers
 
@@ -42,11 +41,11 @@ class Result:
         return next((stop for words, stop in STOPS.items() if (self.reason or "").startswith(words)), "refused")
 
 
-def stored(path: Path | Failure, reason: str | None) -> Result:
+def stored(found: making.Result, reason: str | None) -> Result:
     """The result of one clip as `decode_all` gives it; `reason` is why the stage would not use it."""
-    if isinstance(path, Failure):
-        return Result(path.reason)
-    return Result(reason, read_facts(path), read_frames_file(path))
+    if found.path is None:
+        return Result(found.reason)
+    return Result(reason, read_facts(found.path), read_frames_file(found.path))
 
 
 @dataclass(frozen=True)

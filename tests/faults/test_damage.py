@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from tavlad.commands.store import store as command
-from tavlad.store import Store, publish
+from tavlad.outputs import publish
+from tavlad.store import Store
 from tavlad.upkeep import prune, verify
 from tavlad.video.frames import read_frames_file
 from tests.faults.disk import configure, damage, decode, film, flipped, index, inodes

@@ -9,13 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.extract import frames_of
 from tavlad import integrity
 from tavlad.clips.table import read_clips
 from tavlad.features import extraction
+from tavlad.features.cache import read_recipe
+from tavlad.inputs import Input
 from tavlad.learning.resuming import EpochState, Progress
-from tavlad.store import Store, publish
-from tavlad.video.batch import Limits, by_recipe, decode_all
+from tavlad.making import Place, made_all
+from tavlad.outputs import publish
+from tavlad.store import Store
+from tavlad.video.batch import decode_all
+from tavlad.video.decode import Limits, Sampling
 from tests.faults.disk import configure, decode, fill, film, index, inodes, mounted, unfinished
+
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture
@@ -54,15 +62,24 @@ def test_extract_stops_before_the_disk_is_full(folder, monkeypatch):
     """With HDF5 writing, the process might crash instead."""
     assert decode(folder, folder / "store")[0] == 0
     monkeypatch.setattr(extraction, "clip_maps", lambda *_: np.zeros((1, 4, 2, 3, 3), np.float16))
-    jobs = extraction.plan(["class/0", "class/1"], folder / "frames", {})
-    views = extraction.Views(1, 0, 16, 4)
+    monkeypatch.setattr(extraction, "load_backbone", lambda _: {})
+    monkeypatch.setattr(extraction, "folded_backbone", lambda *_: torch.nn.Identity())
+    wanted = extraction.Extraction(Input(folder, "backbone"), "relu", "float32", False, 1, 0, 16)
+    passes, frames = extraction.Passes(torch.device("cpu"), 4, 1), frames_of(["class/0", "class/1"], folder / "frames")
+
+    def extract(count: int) -> list[bool]:
+        each = dict(list(frames.items())[:count])
+        return [one.new for one in made_all(store, "extract", extraction.make, wanted, each, passes, read_recipe)]
+
     with mounted(folder / "disk", "size=80m") as disk:
         store = Store(disk / "store")
-        extraction.extract(store, jobs[:1], torch.nn.Identity(), views, 1, {})
-        fill(disk, integrity.RESERVE // 2)
+        assert extract(1) == [True]
+        filler = fill(disk, integrity.RESERVE // 2)
         with pytest.raises(click.ClickException, match="No space left on device"):
-            extraction.extract(store, jobs, torch.nn.Identity(), views, 1, {})
-        assert extraction.missing(store, jobs) == jobs[1:] and unfinished(store.root) == []
+            extract(2)
+        assert unfinished(store.root) == []
+        filler.unlink()
+        assert extract(2) == [False, True]
 
 
 def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkeypatch):
@@ -70,7 +87,8 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkey
     weight = torch.nn.Parameter(torch.zeros(1 << 18))  # 1 MiB
     optimiser = torch.optim.Adam([weight])
     with mounted(tmp_path / "disk", "size=3m") as disk:
-        state = EpochState(Store(disk), "stage1", "ab12")
+        store = Store(disk)
+        state = EpochState(Place(store, "stage1", "ab12", store.aside()))
         state.save(Progress([{"loss": 1.0}]), {"weight": weight}, optimiser)
         kept = inodes(disk)
         weight.data += 1
@@ -103,20 +121,20 @@ def test_a_folder_without_permission_is_named(folder):
 
 
 def test_a_store_deleted_while_decoding_is_told_and_the_next_run_starts_anew(folder):
-    store, deciding = Store(folder / "store"), {"frames": 4}
-    clips = by_recipe(read_clips(folder / "clips.csv"), deciding)
-    results = decode_all(clips, folder / "raw", store, 4, 24, 95, Limits(1, 60, 500))
-    with pytest.raises(click.ClickException, match=r"deleted meanwhile.*Run the stage again"), store.lock("decode"):
+    store, clips = Store(folder / "store"), read_clips(folder / "clips.csv")
+    work = folder / "raw", Sampling(4, 24, 95), Limits(1, 60, 500)
+    results = decode_all(store, clips, *work)
+    with pytest.raises(click.ClickException, match=r"deleted meanwhile.*Run the stage again"):
         next(results)
         shutil.rmtree(store.root, ignore_errors=True)  # a worker may be writing there
         list(results)
     again = Store(folder / "store")
-    assert [new for *_, new in decode_all(clips, folder / "raw", again, 4, 24, 95, Limits(1, 60, 500))] == [True, True]
+    assert [result.new for result in decode_all(again, clips, *work)] == [True, True]
 
 
 def test_a_store_deleted_before_its_entries_are_published_is_told(tmp_path):
     store = Store(tmp_path / "store")
-    with pytest.raises(click.ClickException, match="deleted"), store.lock("extract"):
+    with pytest.raises(click.ClickException, match="deleted"):
         shutil.rmtree(store.root)
         with store.create("extract", "ab12"):
             pass
@@ -140,7 +158,10 @@ def test_a_copy_that_does_not_fit_leaves_no_half_output(tmp_path):
     with store.create("decode", "ab12") as aside:
         aside.write_bytes(bytes(1 << 20))
     with mounted(tmp_path / "disk", "size=256k") as disk:
-        with pytest.raises(click.ClickException, match="No space left on device"), store.lock("decode"):
+        with (
+            pytest.raises(click.ClickException, match="No space left on device"),
+            store.output("decode", disk / "frames"),
+        ):
             publish(store.get("decode", "ab12"), disk / "frames" / "a.h5")
         assert [path for path in disk.rglob("*") if path.is_file()] == []
 

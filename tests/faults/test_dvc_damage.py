@@ -4,6 +4,8 @@ import pytest
 
 from tests.faults.disk import damage, flipped
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def made(new_project):

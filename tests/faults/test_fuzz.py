@@ -10,6 +10,8 @@ import pytest
 from tests.faults.corpus import corpus
 from tests.faults.sources import make_sources
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[2]
 
 

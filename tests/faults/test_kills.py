@@ -10,6 +10,8 @@ import pytest
 from tests.faults.kills import Report, Run, disturb, family, one_split
 from tests.faults.traces import Traces, Watch
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):

@@ -1,6 +1,8 @@
 """Data sets in odd places: names with spaces and accents, links, ten thousand clips in one folder."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,12 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def name_root(root: str) -> None:
+    """Set dataset.root in params.yaml."""
+    file = Path("params.yaml")
+    file.write_text(re.sub("root: [^,]*,", f"root: {json.dumps(root)},", file.read_text()))
+
+
 def films(root: Path, clips: int) -> None:
     """Two classes of so many clips, each one different."""
     for number in range(2 * clips):
@@ -32,7 +40,8 @@ def films(root: Path, clips: int) -> None:
 
 
 def indexed(root: str = "raw") -> str:
-    done = CliRunner().invoke(index.main, [root, "index"])
+    name_root(root)
+    done = CliRunner().invoke(index.main, ["index"])
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -42,7 +51,7 @@ def test_spaces_and_accents_in_the_path_of_the_project(tmp_path, monkeypatch):
     films(folder / "raw", 3)
     indexed()
     for new in (6, 0):
-        done = CliRunner().invoke(decode.main, ["raw", "index/clips.csv", "frames"])
+        done = CliRunner().invoke(decode.main, ["index/clips.csv", "frames"])
         assert done.exit_code == 0 and f"decoded 6 clips ({new} new)" in done.stdout, done.output
     ids = {clip.id for clip in read_clips(Path("index/clips.csv"))}
     assert {str(path.relative_to("frames"))[:-3] for path in Path("frames").rglob("*.h5")} == ids
@@ -61,10 +70,10 @@ def test_links_to_videos_and_to_the_root_give_what_the_files_give(tmp_path, monk
         indexed(root)
         tables.append(Path("index/clips.csv").read_bytes())
     assert tables[0] == tables[1] == tables[2]
-    done = CliRunner().invoke(decode.main, ["linked", "index/clips.csv", "frames"])
+    done = CliRunner().invoke(decode.main, ["index/clips.csv", "frames"])
     assert done.exit_code == 0 and "decoded 6 clips (6 new)" in done.stdout, done.output
     next((tmp_path / "elsewhere").rglob("*.avi")).unlink()  # a link that leads nowhere
-    done = CliRunner().invoke(index.main, ["linked", "index"])
+    done = CliRunner().invoke(index.main, ["index"])
     assert "(1 missing)" in done.output
 
 

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import torch
 
-from tavlad.features.extraction import BEHIND, Made, overlap
+from tavlad.features.extraction import BEHIND, overlap
 
 
 def test_results_come_in_order_whoever_is_first() -> None:
@@ -73,6 +74,9 @@ def test_a_mistake_in_the_program_is_not_taken_for_a_bad_clip() -> None:
         list(overlap(range(3), lambda item: item, lambda item, value: len(value), lambda item, value: value, 1))
 
 
-def test_the_closing_line(tmp_path: pytest.TempPathFactory) -> None:
-    assert Made(4, 0, 2, 0, 1.0).line(tmp_path) == "extract: 4 clips (0 new), 2 views, 0.0 kB per clip"
-    assert Made(4, 1, 2, 50, 2.0).line(tmp_path).endswith("kB per clip, 25.0 frames/s")
+def test_what_a_gpu_fails_by_ends_the_run_and_is_no_clips_fault() -> None:
+    def compute(item: int, value: int) -> int:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        list(overlap(range(3), lambda item: item, compute, lambda item, value: None, 1))

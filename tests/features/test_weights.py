@@ -21,7 +21,7 @@ from torchvision.models import ResNet34_Weights, resnet34
 from tavlad.console import Failures
 from tavlad.features import weights
 from tavlad.features.backbone import state_digest
-from tavlad.features.weights import clean, imagenet_weights, local_weights, random_weights, source_digest
+from tavlad.features.weights import Source, clean, imagenet_weights, local_weights, random_weights
 
 
 def whole(state: dict[str, Tensor]) -> nn.Module:
@@ -73,14 +73,15 @@ def test_he_initialisation_and_sensible_scales(state: dict[str, Tensor], images:
     assert np.isfinite(scores.numpy()).all()
 
 
-def test_random_calibrates_on_frames_of_its_seed() -> None:
+def test_random_calibrates_on_frames_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def frames(seed: int, count: int, short_side: int) -> np.ndarray:
         asked.append((seed, count, short_side))
         return np.random.default_rng(seed).integers(0, 256, (4, short_side, short_side + 10, 3), dtype=np.uint8)
 
-    state = weights.make("random", 5, frames)
+    monkeypatch.setattr(weights, "calibration_frames", frames)
+    state = weights.state_of("random", 5)
     assert asked == [(5, *weights.CALIBRATION[:2])]
     assert "bn1.running_mean" in state and "bn1.num_batches_tracked" not in state
 
@@ -100,10 +101,10 @@ def test_a_local_pickle_of_tensors_is_taken(tmp_path: Path, state: dict[str, Ten
 
 def test_a_local_safetensors_file_is_taken_and_its_bytes_are_known(tmp_path: Path, state: dict[str, Tensor]) -> None:
     save_file(state, tmp_path / "w.safetensors")
-    assert state_digest(weights.make(str(tmp_path / "w.safetensors"), 0, np.empty)) == state_digest(state)
+    assert state_digest(weights.state_of(str(tmp_path / "w.safetensors"), 0)) == state_digest(state)
     expected = hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
-    assert source_digest(str(tmp_path / "w.safetensors")) == expected
-    assert source_digest("random") == source_digest("imagenet") == source_digest(str(tmp_path / "absent")) == ""
+    assert Source.of(str(tmp_path / "w.safetensors"), 1).digest == expected
+    assert all(Source.of(name, 1).digest == "" for name in ("random", "imagenet", str(tmp_path / "absent")))
 
 
 class Hostile:

@@ -11,6 +11,7 @@ from tavlad.learning.examples import Examples
 from tavlad.learning.fitting import Schedule, adam, fit, validator
 from tavlad.learning.loading import Clips, EpochSampler, loader
 from tavlad.learning.resuming import EpochState
+from tavlad.making import Place
 from tavlad.store import Store
 
 CPU = torch.device("cpu")
@@ -44,9 +45,10 @@ def logits(net, ids, inputs, epoch):
 def train(store, net, plan=PLAN, validate=None, key="key", logits=logits, count=10):
     sampler = EpochSampler(count, 4, seed=7)
     clips = Clips([str(i) for i in range(count)], [i % 3 for i in range(count)], point)
-    state = EpochState(store, "stage1", key)
+    place = Place(store, "stage1", key, store.aside())
     batches = loader(clips, sampler, 0, CPU)
-    return fit(net, parts_of(net), plan, partial(logits, net), batches, sampler, validate, state, "test"), state
+    state = EpochState(place)
+    return fit(net, parts_of(net), plan, partial(logits, net), batches, sampler, validate, state, "test"), place
 
 
 @pytest.fixture
@@ -127,17 +129,16 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, kill_in_epoch, with_
             return net(torch.stack(list(inputs)))
 
         validate = (lambda: scores[calls["epoch"]]) if with_validation else None
-        curve, state = train(store, net, logits=forward, validate=validate)
-        return weights(net), curve, state
+        curve, place = train(store, net, logits=forward, validate=validate)
+        return weights(net), curve, place
 
     expected, curve, _ = run(Store(tmp_path / "whole"), killer=False)
     store = Store(tmp_path / "killed")
     with pytest.raises(Killed):
         run(store, killer=True)
-    found, resumed, state = run(store, killer=False)
+    found, resumed, place = run(store, killer=False)
     assert same(expected, found) and resumed == curve
-    state.discard()
-    assert store.find("stage1-epoch", "key") is None
+    assert place.kept() is not None
 
 
 def test_validation_keeps_the_first_of_the_best_epochs(tmp_path):

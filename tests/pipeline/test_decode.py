@@ -24,6 +24,9 @@ PARAMETERS = {
 }  # fmt: skip
 
 
+DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, exclude: []}"
+
+
 def film(path: Path, frames: int, bright: int) -> None:
     """A small MPEG-4 film in AVI whose brightness rises."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,13 +53,14 @@ def index(folder: Path, missing: tuple[str, ...] = ()) -> list[str]:
 def configure(folder: Path, **changes: float) -> None:
     values = {**PARAMETERS, **changes}
     top = ("frames", "short_side", "workers")
-    lines = [f"{name}: {values.pop(name)}" for name in top] + ["decode:"] + [f"  {k}: {v}" for k, v in values.items()]
+    lines = [DATASET, *(f"{name}: {values.pop(name)}" for name in top), "decode:"]
+    lines += [f"  {name}: {value}" for name, value in values.items()]
     (folder / "params.yaml").write_text("\n".join(lines) + "\n")
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TAVLAD_STORE": str(folder / "store"), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "pipeline.decode", "raw", "clips.csv", "frames"]
+    command = [sys.executable, "-m", "pipeline.decode", "clips.csv", "frames"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 

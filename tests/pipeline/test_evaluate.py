@@ -61,7 +61,7 @@ def make_maps(clip: str, seed: int) -> None:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store"))
-    Path("params.yaml").write_text("device: cpu\nworkers: 1\nevaluate:\n  top: 2\n")
+    Path("params.yaml").write_text("device: cpu\ndeterministic: true\nworkers: 1\nevaluate:\n  top: 2\n")
     index = Path("index")
     index.mkdir()
     ids = ["dance/a", "jump/a", "run/a", *TEST]
@@ -140,7 +140,7 @@ def test_nothing_is_computed_twice_and_the_bytes_stay(project: Path, monkeypatch
         return [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(Path("out").iterdir())]
 
     assert digests() == digests() and computed == ["evaluate@split1 stage1", "evaluate@split1 stage2"]
-    Path("params.yaml").write_text("device: auto\nworkers: 0\nevaluate:\n  top: 3\n")
+    Path("params.yaml").write_text("device: auto\ndeterministic: true\nworkers: 0\nevaluate:\n  top: 3\n")
     digests()
     assert len(computed) == 2
     make_frames("run/c", 99)
@@ -158,7 +158,7 @@ def test_a_new_run_gives_the_same_bytes_with_any_number_of_workers(
     seen = set()
     for workers in (0, 3):
         monkeypatch.setenv("TAVLAD_STORE", str(project / f"store{workers}"))
-        Path("params.yaml").write_text(f"device: cpu\nworkers: {workers}\nevaluate:\n  top: 2\n")
+        Path("params.yaml").write_text(f"device: cpu\ndeterministic: true\nworkers: {workers}\nevaluate:\n  top: 2\n")
         assert run().exit_code == 0
         seen.add(tuple(file.read_bytes() for file in sorted(Path("out").iterdir())))
     assert len(seen) == 1
@@ -181,8 +181,8 @@ def test_a_split_without_held_out_clips_is_an_error(project: Path) -> None:
 
 def test_checkpoints_that_do_not_fit_are_refused(project: Path) -> None:
     write_classes(Path("index/classes.txt"), ["dance", "run", "jump"])
-    assert "stage1 was trained on other classes" in str(run().exception)
+    assert "stage1/model.safetensors was trained on other classes" in str(run().exception)
     write_classes(Path("index/classes.txt"), CLASSES)
     file = Path("stage2/model.safetensors")
     file.write_bytes(Path("stage1/model.safetensors").read_bytes())
-    assert "stage2 has seen no frame" in str(run().exception)
+    assert "stage2/model.safetensors has seen no frame" in str(run().exception)

@@ -27,7 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(project: Path, exclude: str = "", seed: str = "0") -> Result:
     (project / "params.yaml").write_text(PARAMS.format(exclude=exclude, seed=seed))
-    return CliRunner().invoke(main, ["videos", "out"])
+    return CliRunner().invoke(main, ["out"])
 
 
 def written(project: Path) -> dict[str, bytes]:

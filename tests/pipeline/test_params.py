@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from pipeline.params import check, main
+from pipeline.params import check, check_splits, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,8 +65,17 @@ def test_presets_are_let_through(preset: str) -> None:
 def test_the_output_says_the_same_whatever_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     seen = set()
+    Path("dvc.yaml").write_text("vars: [{split: [split1, split2]}]\n")
     for clusters in (8, 16):
         write(tmp_path / "params.yaml", {"clusters": clusters})
         assert CliRunner().invoke(main, ["data/params.txt"]).exit_code == 0
         seen.add(Path("data/params.txt").read_bytes())
     assert len(seen) == 1  # so that nothing is stale for having been checked
+
+
+@pytest.mark.parametrize("name", ["split 1", "a;b", "Split1", "$x", "", "é"])
+def test_a_split_that_is_no_plain_word_is_named(tmp_path: Path, name: str) -> None:
+    check_splits(ROOT / "dvc.yaml")
+    YAML().dump({"vars": [{"split": ["split1", name]}]}, tmp_path / "dvc.yaml")
+    with pytest.raises(click.ClickException, match="small letters and digits alone, not"):
+        check_splits(tmp_path / "dvc.yaml")

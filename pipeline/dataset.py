@@ -1,0 +1,27 @@
+"""Section `dataset` of params.yaml, which index and decode read."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import click
+from pydantic import Field
+
+from tavlad.params import Section
+
+
+class Dataset(Section):
+    """Where the videos lie and how they are listed."""
+
+    section: ClassVar[str] = "dataset"
+    root: str
+    layout: Literal["ucf101", "hmdb51", "folders"]
+    groups: str
+    validation: float = Field(ge=0, lt=1)
+    exclude: list[str]
+
+    def folder(self) -> Path:
+        """The folder `root`; ClickException if it is none. No shell ever sees its name."""
+        folder = Path(self.root)
+        if not folder.is_dir():
+            raise click.ClickException(f"dataset.root in params.yaml names '{self.root}', which is not a folder.")
+        return folder

@@ -1,0 +1,64 @@
+"""What `tavlad check` shows when an error comes between, and of names that look like markup."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tavlad.checking.estimate import Estimate
+from tavlad.cli import main
+from tavlad.commands import check as command
+from tavlad.video.reader import BadVideo
+from tests.checking.own import check, named, own_clips
+from tests.names import FILE, FOLDER, call, shown_on
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "said"),
+    [
+        (KeyError("odd"), "{root}", "KeyError: 'odd'"),
+        (BadVideo("run/0.avi", "the file is missing"), "{root}", "BadVideo: run/0.avi: the file is missing"),
+        (OSError(28, "No space left on device"), "{root}", "OSError: [Errno 28] No space left on device"),
+        (RuntimeError("CUDA out of memory."), "params.yaml", "the GPU ran out of memory: CUDA out of memory. Lower "),
+    ],
+)
+def test_an_error_while_the_cost_is_measured_does_not_hide_what_was_found(
+    tmp_path, project, tiny, monkeypatch, error, name, said
+):
+    def measure(*_):
+        raise error
+
+    monkeypatch.setattr(command, "measure", measure)
+    root = own_clips(tmp_path / "own", tiny)
+    project(root, "folders")
+    (root / "run/broken.avi").touch()
+    result = check(str(root))
+    assert result.exit_code == 1
+    reasons, name = named(result), name.format(root=root)
+    assert (set(reasons), reasons["run/broken.avi"]) == ({name, "run/broken.avi"}, "the file is empty")
+    assert reasons[name].startswith(f"disk and time cannot be measured: {said}")
+
+
+def test_what_differs_is_red_and_the_sum_is_bold():
+    counts = [("classes", 2, 2), ("clips", 3, 4), ("train", 5, None)]
+    with shown_on(terminal=True, columns=100) as screen:
+        command._print_counts(Path("own"), SimpleNamespace(title="HMDB51", rows=lambda: counts))
+        command._print_times([Estimate("decode", 7200, "2 x 3600")], "time")
+    raw = screen.getvalue()
+    assert "\x1b[31mclips" in raw and "\x1b[31mclasses" not in raw and "\x1b[31mtrain" not in raw
+    assert "\x1b[1mabout 2 h" in raw and "│ about 2 h │" in raw
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path, project, tiny, monkeypatch, terminal):
+    root = own_clips(tmp_path / FOLDER, tiny, ("run", FILE))
+    (root / FILE / f"{FILE}.avi").touch()
+    project(root, "folders")
+    monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store" / FOLDER / FILE))
+    code, text = call(main, "check", str(root), terminal=terminal)
+    assert code == 1 and "free at " + os.environ["TAVLAD_STORE"] in text
+    assert text.startswith(f"{root}: data set of layout folders\n┏")
+    assert f"check: {root} is not a complete" in text
+    separator = " │ " if terminal else ": "
+    assert f"{FILE}/{FILE}.avi{separator}the file is empty" in text
