@@ -1,9 +1,11 @@
-"""The layout of a person's own clips: one folder per class, the videos directly in it."""
+"""The layout of a user's own clips: one folder per class, the videos directly in it."""
 
 from pathlib import Path
 
 from tavlad.clips.listing import Listing, count_suffixes, is_video, visible
 from tavlad.console import Failures
+
+NO_VIDEO = "(not the suffix of a video)"
 
 
 def read(root: Path) -> Listing:
@@ -17,16 +19,19 @@ def read(root: Path) -> Listing:
     for folder in folders:
         inside = visible(folder)
         videos = [file.name for file in inside if is_video(file.name) and not file.is_dir()]
-        others += [file.name for file in inside if not is_video(file.name) and file.is_file()]
+        passed_over = [file.name for file in inside if not is_video(file.name) and file.is_file()]
+        others += passed_over
         nested += sum(path.is_dir() for path in inside)
         for name in videos:
             listing.labels[f"{folder.name}/{name}"] = folder.name
             if not (folder / name).is_file():
                 listing.missing.add(f"{folder.name}/{name}")
         if not videos:
-            listing.problems.append((folder.name, "a class without clips: there is no video directly in this folder"))
+            only = f", only {count_suffixes(passed_over)} {NO_VIDEO}" if passed_over else ""
+            reason = f"a class without clips: there is no video directly in this folder{only}"
+            listing.problems.append((folder.name, reason))
     loose = sum(is_video(file.name) for file in visible(root) if file.is_file())
-    listing.notes += [f"ignored {count_suffixes(others)} (not the suffix of a video)"] if others else []
+    listing.notes += [f"ignored {count_suffixes(others)} {NO_VIDEO}"] if others else []
     listing.notes += [f"ignored {nested:,} folders inside class folders"] if nested else []
     listing.notes += [f"ignored {loose:,} videos outside the class folders"] if loose else []
     return listing

@@ -7,10 +7,13 @@ from pathlib import Path, PurePosixPath
 from tavlad.clips.table import Split, clip_id
 from tavlad.console import Failures
 
-VIDEO_SUFFIXES = {
-    *(".3gp", ".asf", ".avi", ".divx", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
-    *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+VIDEO_SUFFIXES = {  # what FFmpeg reads, but for suffixes that mostly stills (.png, .avif) or sound (.ogg) have
+    *(".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264"),
+    *(".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mod", ".mov"),
+    *(".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts"),
+    *(".vob", ".webm", ".wmv", ".wtv", ".xvid", ".y4m"),
 }
+SHOWN = 6  # suffixes that are counted by name: frames saved as clip.0001, clip.0002 have one each
 Problem = tuple[str, str]
 
 
@@ -132,9 +135,12 @@ def is_video(name: str) -> bool:
 
 
 def count_suffixes(names: list[str]) -> str:
-    """ "3 .txt, 1 .xyz" for the suffixes of `names`."""
+    """ "3 .txt, 1 .xyz" for the suffixes of `names`, the most frequent ones."""
     counts = Counter(PurePosixPath(name).suffix.lower() or "without suffix" for name in names)
-    return ", ".join(f"{count:,} {printable(suffix)}" for suffix, count in sorted(counts.items()))
+    named = dict(counts.most_common(SHOWN))
+    parts = [f"{count:,} {printable(suffix)}" for suffix, count in sorted(named.items())]
+    others = len(names) - sum(named.values())
+    return ", ".join([*parts, f"{others:,} others"] if others else parts)
 
 
 def printable(text: str) -> str:

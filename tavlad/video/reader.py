@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -131,6 +132,17 @@ def scaled_size(frame: VideoFrame, aspect: Fraction, short_side: int) -> tuple[i
     width, height = frame.width * aspect, Fraction(frame.height)
     scale = short_side / min(width, height)
     return math.floor(width * scale + Fraction(1, 2)), math.floor(height * scale + Fraction(1, 2))
+
+
+def _unnamed(table: type[Any], value: object) -> Any:
+    """A name for side data that PyAV has none for, such as the EXIF of a camera's motion JPEG."""
+    member = object.__new__(table)
+    member._name_, member._value_ = f"UNNAMED_{value}", value
+    return member
+
+
+# Without it, `frame.side_data` raises where PyAV lacks a name for any of the data, wanted or not.
+Type._missing_ = classmethod(_unnamed)  # type: ignore[method-assign, assignment]
 
 
 def turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:

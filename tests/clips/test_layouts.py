@@ -223,11 +223,27 @@ def test_folders_count_what_they_do_not_take(tmp_path: Path) -> None:
     ]
 
 
+def test_many_suffixes_that_are_not_taken_make_no_long_line(tmp_path: Path) -> None:
+    root = own(tmp_path)
+    for number in range(100):
+        write(root / f"one/frame.{number:03}")
+    for name in ("a.txt", "b.txt"):
+        write(root / "two" / name)
+    counts = "1 .000, 1 .001, 1 .002, 1 .003, 1 .004, 2 .txt, 95 others"
+    assert build(root, "folders").notes == [f"ignored {counts} (not the suffix of a video)"]
+
+
+def test_animations_are_videos(tmp_path: Path) -> None:
+    assert len(build(own(tmp_path, ".gif"), "folders").clips) == 16
+
+
 def test_everything_wrong_in_folders_is_said_at_once(tmp_path: Path) -> None:
     root = own(tmp_path)
     write(root / "one/p1_0.avi")
     write(root / "one/q1.mp4")
-    write(root / "three/notes.txt")
+    for name in ("notes.txt", "more.txt", "moving.webp"):
+        write(root / "three" / name)
+    (root / "void").mkdir()
     write(root / "two/p1_line\nbreak.mp4")
     (root / "two" / b"p1_\xff.mp4".decode("utf-8", "surrogateescape")).touch()
     rows = failures(root, "folders", groups="(p.)_", exclude=("one/p9_9",))
@@ -237,7 +253,9 @@ def test_everything_wrong_in_folders_is_said_at_once(tmp_path: Path) -> None:
         "one/p1_0: duplicate id: one/p1_0.avi and one/p1_0.mp4 differ in the suffix only",
         "one/p9_9: dataset.exclude: no clip has this id",
         "one/q1.mp4: no group in the file name: repair dataset.groups, or exclude the clip",
-        "three: a class without clips: there is no video directly in this folder",
+        "three: a class without clips: there is no video directly in this folder, "
+        "only 2 .txt, 1 .webp (not the suffix of a video)",
+        "void: a class without clips: there is no video directly in this folder",
     ]
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
+from tavlad.clips.listing import is_video
 from tavlad.video.decode import decode_clip
 from tavlad.video.reader import BadVideo, read_clip, read_frames
 from tavlad.video.sampling import indices
@@ -94,9 +95,10 @@ def test_phones_held_any_way_are_upright():
 
 
 def real_clips() -> list[Path]:
-    return sorted(path for path in CLIPS.rglob("*") if path.is_file() and "corrupted" not in path.name)
+    return sorted(path for path in CLIPS.rglob("*") if is_video(path.name) and "corrupted" not in path.name)
 
 
+@pytest.mark.whole
 def test_every_real_clip_decodes_to_its_count():
     if not CLIPS.exists():
         pytest.skip("the real clips (../shared/clips) are not here")
