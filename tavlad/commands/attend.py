@@ -10,13 +10,15 @@ import torch
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.learning.checkpoints import load_checkpoint
+from tavlad.commands.predict import BadClips, load
+from tavlad.learning.checkpoints import Facts
 from tavlad.learning.inference import logits_of, maps_of_frames
 from tavlad.learning.looks import look
+from tavlad.model.tavlad import TAVLAD
 from tavlad.report.film import Sight, compose
 from tavlad.video.decoded import DecodedClip
 from tavlad.video.frames import from_jpeg, to_jpeg
-from tavlad.video.reader import BadVideo, read_clip
+from tavlad.video.reader import read_clip
 from tavlad.video.stream import stream_frames, write_stream
 
 SUFFIXES = (".mp4", ".mov", ".mkv")
@@ -37,41 +39,48 @@ def attend(clip: Path, model: Path, output: Path, device: str) -> None:
         raise click.BadParameter(f"{output} does not end in {', '.join(SUFFIXES)}", param_hint="--output")
     if output.exists() and clip.exists() and output.samefile(clip):
         raise click.BadParameter("it would overwrite the clip", param_hint="--output")
-    try:
-        film(clip, model, output, devices.choose(device))
-    except BadVideo as error:
-        raise console.Failures("no film was made", [(str(clip), error.reason)], "Name a video that plays.") from None
+    chosen = devices.choose(device)
+    network, facts = load(model, chosen)
+    _require_attention(network, model)
+    bad = BadClips()
+    with bad.set_aside(clip):
+        film(clip, network, facts, output, chosen)
+    if bad.rows:
+        raise bad.failures("no film was made", answered=False)
     console.done(f"attend: {output}")
 
 
-def film(clip: Path, model_folder: Path, output: Path, device: torch.device) -> None:
-    """Write the film of all frames of `clip`, streamed, whole or not at all; raises BadVideo."""
-    decoded, sight = see(clip, model_folder, device)
-    total, side = decoded.decoded_count, min(decoded.frames.shape[1:3])
-    frames = console.track(stream_frames(clip, side), "attend", total, "frames")
-    composed = (compose(frame, number, sight) for number, frame in enumerate(frames))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".attend") as aside:
-        write_stream(Path(aside, output.name), composed, decoded.fps)
-        os.replace(Path(aside, output.name), output)
-
-
-def see(clip: Path, model_folder: Path, device: torch.device) -> tuple[DecodedClip, Sight]:
-    """What the model sees of a video through the frame path of the pipeline, and what it makes of it."""
-    model, facts = load_checkpoint(model_folder)
-    if facts.frames is None or facts.short_side is None or facts.crop is None or facts.jpeg_quality is None:
-        raise click.ClickException(
-            f"{model_folder} is a stage 1 model, which has no backbone: name a folder below data/stage2."
-        )
+def _require_attention(model: TAVLAD, folder: Path) -> None:
     if model.attention is None:
         setting = "pooling: avg" if model.settings["pooling"] == "avg" else "attention: none"
         raise click.ClickException(
-            f"{model_folder} has no attention map to show: it was trained with {setting}. "
+            f"{folder} has no attention map to show: it was trained with {setting}. "
             "Name a model trained with attention: joint or decoupled."
         )
+
+
+def film(clip: Path, model: TAVLAD, facts: Facts, output: Path, device: torch.device) -> None:
+    """Write the film of all frames of `clip`, streamed, whole or not at all; raises BadVideo."""
+    decoded, sight = see(clip, model, facts, device)
+    total, side = decoded.decoded_count, min(decoded.frames.shape[1:3])
+    frames = console.track(stream_frames(clip, side), "attend", total, "frames")
+    composed = (compose(frame, number, sight) for number, frame in enumerate(frames))
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # absolute: in a relative path FFmpeg takes `a:` for the name of a protocol
+        with tempfile.TemporaryDirectory(dir=output.parent.absolute(), prefix=".attend") as aside:
+            write_stream(Path(aside, output.name), composed, decoded.fps)
+            os.replace(Path(aside, output.name), output)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {console.reason(error)}") from error
+
+
+def see(clip: Path, model: TAVLAD, facts: Facts, device: torch.device) -> tuple[DecodedClip, Sight]:
+    """What the model, on `device`, sees of a video through the frame path of the pipeline, and what it makes of it."""
+    assert facts.frames and facts.short_side and facts.crop and facts.jpeg_quality, "load() has seen to it"
     decoded = read_clip(clip, facts.frames, facts.short_side)
     frames = from_jpeg(to_jpeg(decoded.frames, facts.jpeg_quality))
-    maps, seen = maps_of_frames(model.to(device), frames, facts.crop, facts.precision, device)
+    maps, seen = maps_of_frames(model, frames, facts.crop, facts.precision, device)
     logits = [logits_of(model, maps[:, :t], seen[:, :t], facts.precision) for t in range(1, facts.frames + 1)]
     probabilities = torch.from_numpy(np.stack(logits)).softmax(dim=1).numpy()
     looked = look(model, maps, seen)

@@ -1,18 +1,21 @@
 """`tavlad predict`: the classes of any video file."""
 
 import json
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.learning.checkpoints import load_checkpoint
+from tavlad.errors import is_gpu_failure
+from tavlad.learning.checkpoints import Facts, load_checkpoint
 from tavlad.learning.inference import class_scores
+from tavlad.model.tavlad import TAVLAD
 from tavlad.video.frames import from_jpeg, to_jpeg
 from tavlad.video.reader import BadVideo, read_clip
 
@@ -24,17 +27,17 @@ Ranking = list[tuple[str, float, float]]  # class, probability, logit; the most 
 @click.option(
     "--model", required=True, type=click.Path(exists=True, path_type=Path), help="Such as data/stage2/split1."
 )
-@click.option("--top", default=5, show_default=True, help="Classes to print.")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print all classes with probabilities and logits as JSON.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 def predict(clips: tuple[Path, ...], model: Path, top: int, as_json: bool, device: str) -> None:
     """Print the most probable classes of video files."""
-    rankings, bad = {}, []
+    chosen = devices.choose(device)
+    network, facts = load(model, chosen)
+    rankings, bad = {}, BadClips()
     for clip in clips:
-        try:
-            rankings[str(clip)] = rank(clip, model, devices.choose(device))
-        except BadVideo as error:
-            bad.append((str(clip), error.reason))
+        with bad.set_aside(clip):
+            rankings[str(clip)] = rank(clip, network, facts, chosen)
     if as_json:
         rows = {
             clip: [{"class": c, "probability": p, "logit": s} for c, p, s in ranking]
@@ -42,31 +45,83 @@ def predict(clips: tuple[Path, ...], model: Path, top: int, as_json: bool, devic
         }
         click.echo(json.dumps(rows, indent=2))
     elif rankings:
-        Console().print(_table(rankings, top))
-    if bad:
-        raise console.Failures("some clips cannot be read", bad, "The other clips' classes are printed above.")
+        console.table("", ("clip", "class", "probability"), _rows(rankings, top))
+    if bad.rows:
+        raise bad.failures("some clips cannot be classified", answered=bool(rankings))
 
 
-def rank(clip: Path, model_folder: Path, device: torch.device) -> Ranking:
-    """All classes of a video by probability, through the frame path of the pipeline (sampling, scaling, JPEG, crop)."""
+class BadClips:
+    """The clips of one command that gave no answer: `(clip, reason)` rows, and how many of them nobody foresaw."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str]] = []
+        self.unforeseen = 0
+
+    @contextmanager
+    def set_aside(self, clip: Path) -> Iterator[None]:
+        """Let an error of `clip` cost this clip alone; the failure of a GPU, which is no clip's fault, ends it all."""
+        try:
+            with gpu_named():
+                yield
+        except click.ClickException:
+            raise
+        except BadVideo as error:
+            self.rows.append((str(clip), error.reason))
+        except Exception as error:
+            traceback.print_exc()  # whoever repairs it will want to know where
+            self.rows.append((str(clip), console.reason(error)))
+            self.unforeseen += 1
+
+    def failures(self, title: str, answered: bool) -> console.Failures:
+        """All of them, with what to do; `answered` says that the classes of other clips were printed."""
+        steps = ["The other clips' classes are printed above."] if answered else []
+        if not answered and len(self.rows) > self.unforeseen:
+            steps.append("Name videos that play.")
+        if self.unforeseen:
+            steps.append("An error whose traceback is above was not foreseen: please report it.")
+        return console.Failures(title, self.rows, " ".join(steps))
+
+
+def load(model_folder: Path, device: torch.device) -> tuple[TAVLAD, Facts]:
+    """A model of stage 2 on `device`, and its facts, the frame path among them; a ClickException for one of stage 1."""
     model, facts = load_checkpoint(model_folder)
     if facts.frames is None or facts.short_side is None or facts.crop is None or facts.jpeg_quality is None:
         raise click.ClickException(
             f"{model_folder} is a stage 1 model, which has no backbone: name a folder below data/stage2."
         )
+    with gpu_named():
+        return model.to(device), facts
+
+
+@contextmanager
+def gpu_named() -> Iterator[None]:
+    """As `gpu_explained` of the stages, for commands that read no params.yaml."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_gpu_failure(error):
+            raise
+        advice = "Free its memory, or use --device cpu."
+        raise click.ClickException(f"the GPU failed: {console.reason(error)}. {advice}") from error
+
+
+def rank(clip: Path, model: TAVLAD, facts: Facts, device: torch.device) -> Ranking:
+    """All classes of a video by probability, through the frame path of the pipeline (sampling, scaling, JPEG, crop).
+
+    `model` and `facts` are those of `load`, on `device`.
+    """
+    assert facts.frames and facts.short_side and facts.crop and facts.jpeg_quality, "load() has seen to it"
     decoded = read_clip(clip, facts.frames, facts.short_side)
     frames = from_jpeg(to_jpeg(decoded.frames, facts.jpeg_quality))
-    logits = class_scores(model.to(device), frames, facts.crop, facts.precision, device)
+    logits = class_scores(model, frames, facts.crop, facts.precision, device)
     probabilities = torch.from_numpy(logits).softmax(dim=0)
     order = np.argsort(-logits, kind="stable")
     return [(facts.classes[i], float(probabilities[i]), float(logits[i])) for i in order]
 
 
-def _table(rankings: dict[str, Ranking], top: int) -> Table:
-    table = Table("clip", "class", "probability")
+def _rows(rankings: Mapping[str, Ranking], top: int) -> Iterator[console.Row]:
     for clip, ranking in rankings.items():
-        for place, (name, probability, _) in enumerate(ranking[:top]):
-            table.add_row(
-                clip if place == 0 else "", name, f"{probability:.1%}", end_section=place + 1 == min(top, len(ranking))
-            )
-    return table
+        shown = ranking[:top]
+        for place, (name, probability, _) in enumerate(shown):
+            first, last = place == 0, place + 1 == len(shown)
+            yield console.Row((clip if first else "", name, f"{probability:.1%}"), ends=last)

@@ -5,11 +5,8 @@ from pathlib import Path
 import click
 from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
-from rich.console import Console
-from rich.table import Table
 
-from tavlad import upkeep
-from tavlad.console import Failures
+from tavlad import console, upkeep
 from tavlad.store import Store
 
 
@@ -22,10 +19,9 @@ def store() -> None:
 def size() -> None:
     """Show how many entries each stage has and what they weigh."""
     opened = Store.open()
-    table = Table("stage", "entries", "MB", title=str(opened.root), title_justify="left")
-    for stage, (entries, weight) in opened.size().items():
-        table.add_row(stage, str(entries), f"{weight / 1e6:.1f}")
-    Console().print(table)
+    sizes = opened.size().items()
+    rows = [console.Row((stage, str(entries), f"{weight / 1e6:.1f}")) for stage, (entries, weight) in sizes]
+    console.table(str(opened.root), ("stage", "entries", "MB"), rows)
 
 
 @store.command()
@@ -42,15 +38,16 @@ def verify() -> None:
     opened = Store.open()
     verdict = upkeep.verify(opened, _dvc_cache(), Path("data"))
     for path in verdict.removed:
-        click.echo(f"removed {path}")
+        console.done(f"removed {path}")
     unknown = f"; {verdict.unknown} are older than notes of digests, and were not checked" if verdict.unknown else ""
-    click.echo(f"{opened.root}: {verdict.sound} entries are what was written, {len(verdict.damaged)} are not{unknown}")
+    counts = f"{verdict.sound} entries are what was written, {len(verdict.damaged)} are not"
+    console.done(f"{opened.root}: {counts}{unknown}")
     rows = [*verdict.damaged, *((str(path), "its bytes are not those that its name says") for path in verdict.objects)]
     if rows:
         advice = "What the store held was removed: `dvc repro` makes it again."
         if verdict.objects:
             advice += " Of DVC's cache, remove the files named, then `dvc repro`, or `dvc pull` for what you added."
-        raise Failures("damaged", rows, advice)
+        raise console.Failures("damaged", rows, advice)
 
 
 def _dvc_cache() -> Path | None:

@@ -12,6 +12,7 @@ from tavlad import device as devices
 from tavlad.checking.claims import foreign, leaks, wrong_counts, wrong_headline, wrong_metrics
 from tavlad.checking.repeating import Place, distances
 from tavlad.clips.listing import Problem
+from tavlad.errors import gpu_explained
 from tavlad.params import read_yaml
 
 DATA = Path("data")
@@ -43,7 +44,8 @@ def verify(sample: int) -> None:
         for check in (leaks, foreign, partial(wrong_metrics, top=top)):
             rows += _found(split, partial(check, DATA, split))
         try:
-            apart |= distances(DATA, split, sample, devices.choose(device))
+            with gpu_explained("frames"):
+                apart |= distances(DATA, split, sample, devices.choose(device))
         except UNREADABLE as error:
             rows.append(_unreadable(split, error))
     for check_all in (wrong_headline, wrong_counts):
@@ -77,7 +79,7 @@ def _found(place: str, check: Callable[[], Iterable[Problem]]) -> list[Problem]:
 
 
 def _unreadable(place: str, error: Exception) -> Problem:
-    return place, f"cannot be verified: {type(error).__name__}: {error}"
+    return place, f"cannot be verified: {console.reason(error)}"
 
 
 def _agreement(apart: Mapping[Place, float]) -> str:

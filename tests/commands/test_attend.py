@@ -9,47 +9,15 @@ import torch
 from click.testing import CliRunner, Result
 
 from tavlad.cli import main
-from tavlad.commands.attend import see
-from tavlad.commands.predict import rank
+from tavlad.commands import attend
+from tavlad.commands.predict import load, rank
 from tavlad.features.views import centre_view
-from tavlad.learning.checkpoints import Facts, save_checkpoint
-from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
 from tavlad.video.frames import from_jpeg, to_jpeg
 from tavlad.video.reader import read_clip
-from tavlad.video.stream import write_stream
+from tests.commands.made import CLASSES, make_model
 
 CPU = torch.device("cpu")
-CLASSES = ("dance", "jump", "run")
-SETTINGS = {
-    "hidden": 6, "alpha": 10.0, "attention": "joint", "attention_scale": "N", "attention_pool": "sum",
-    "temporal": "gru", "assignment": "soft", "pooling": "vlad", "features": "relu", "dropout": 0.5,
-}  # fmt: skip
-
-
-def make_model(folder: Path, backbone: bool = True, **changes: str) -> Path:
-    torch.manual_seed(0)
-    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), 3, **SETTINGS | changes)
-    sizes = {}
-    if backbone:
-        model.attach(Backbone(pre_relu=False))
-        sizes = {"frames": 3, "short_side": 80, "crop": 64, "jpeg_quality": 95}
-    folder.mkdir()
-    save_checkpoint(folder / "model.safetensors", model, Facts(CLASSES, "float32", "recipe", **sizes))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("model") / "split1")
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    frames = (np.repeat(np.repeat(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8), 8, 0), 8, 1) for _ in range(9))
-    write_stream(tmp_path / "clip.mp4", frames, 15)
-    return tmp_path / "clip.mp4"
 
 
 def run(clip: Path, model: Path, output: Path) -> Result:
@@ -68,8 +36,8 @@ def test_a_film_of_all_frames_is_written(clip: Path, model: Path, tmp_path: Path
 
 
 def test_running_probabilities_end_where_predict_does_and_begin_with_one_frame(clip: Path, model: Path) -> None:
-    decoded, sight = see(clip, model, CPU)
-    final = {name: probability for name, probability, _ in rank(clip, model, CPU)}
+    decoded, sight = attend.see(clip, *load(model, CPU), CPU)
+    final = {name: probability for name, probability, _ in rank(clip, *load(model, CPU), CPU)}
     np.testing.assert_allclose(sight.probabilities[-1], [final[name] for name in CLASSES], atol=1e-6)
     network = TAVLAD.from_checkpoint(model)
     frames = centre_view(torch.from_numpy(from_jpeg(to_jpeg(read_clip(clip, 3, 80).frames, 95))), 64)
@@ -113,3 +81,50 @@ def test_neither_the_clip_is_overwritten_nor_a_form_guessed(clip: Path, model: P
     assert clip.read_bytes() == before
     outcome = run(clip, model, tmp_path / "film.gif")
     assert outcome.exit_code == 2 and "does not end in .mp4" in outcome.output
+
+
+def test_an_error_that_nobody_foresaw_is_told_with_its_clip(
+    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compose(*_: object) -> None:
+        raise ValueError("odd\n numbers")
+
+    monkeypatch.setattr(attend, "compose", compose)
+    outcome = run(clip, model, tmp_path / "film.mp4")
+    assert outcome.exit_code == 1 and f"  {clip}: ValueError: odd numbers" in outcome.stderr.splitlines()
+    assert "Traceback" in outcome.stderr and outcome.stderr.splitlines()[-1].endswith("please report it.")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Error: the GPU failed"),
+        (KeyboardInterrupt(), "Aborted!"),
+    ],
+)
+def test_what_is_not_the_clips_fault_does_not_name_it(
+    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
+) -> None:
+    def maps_of_frames(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(attend, "maps_of_frames", maps_of_frames)
+    outcome = run(clip, model, tmp_path / "film.mp4")
+    assert outcome.exit_code == 1 and said in outcome.stderr and str(clip) not in outcome.stderr
+
+
+def test_a_film_that_cannot_be_written_is_not_the_clips_fault(clip: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome = run(clip, model, tmp_path / "file" / "film.mp4")
+    said = f"Error: {tmp_path}/file/film.mp4 cannot be written: FileExistsError"
+    assert outcome.exit_code == 1 and outcome.stderr.splitlines()[-1].startswith(said)
+
+
+def test_a_folder_named_like_a_protocol_is_a_folder(
+    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run(clip, model, Path("http:%03d", "film[1].mp4"))
+    assert outcome.exit_code == 0, outcome.output
+    assert [path.name for path in Path("http:%03d").iterdir()] == ["film[1].mp4"]

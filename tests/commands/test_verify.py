@@ -9,11 +9,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from tavlad.checking.repeating import sample
 from tavlad.cli import main
 from tavlad.clips.table import Split
+from tavlad.commands import verify as command
 from tavlad.learning.scores import Predictions
 from tavlad.report.metrics import write_json
 from tests.commands.finished import SPLITS, finish, write_clip, write_headline, write_index, write_model
@@ -172,6 +174,16 @@ def test_a_group_on_both_sides_is_named(project: Path) -> None:
     assert outcome.exit_code == 1
     assert "split1.csv: run/c is held out, but not every clip of its group, run/a" in outcome.output
     assert "split2.csv: run/a is held out, but not every clip of its group, run/a" in outcome.output
+
+
+def test_the_failure_of_a_gpu_is_no_fault_of_the_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def distances(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(command, "distances", distances)
+    outcome = verify()
+    assert outcome.exit_code == 1 and "Error: the GPU ran out of memory" in outcome.stderr
+    assert "cannot be verified" not in outcome.stderr
 
 
 def test_a_fault_in_the_code_of_scores_is_noticed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

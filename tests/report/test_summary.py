@@ -1,12 +1,10 @@
 """Means, tables and doubts over fabricated splits whose numbers are known."""
 
 import csv
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from tavlad.learning.scores import Predictions
 from tavlad.report.cautions import COLLAPSED, UNIFORM, cautions
@@ -14,7 +12,7 @@ from tavlad.report.curves import draw_curves
 from tavlad.report.looks import entropy
 from tavlad.report.metrics import stage_metrics
 from tavlad.report.results import Result, read_curve, read_results
-from tavlad.report.summary import headline, headline_line, table, write_classes
+from tavlad.report.summary import headline, headline_line, print_table, write_classes
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -79,13 +77,17 @@ def test_a_class_without_any_held_out_clip_has_no_mean(tmp_path: Path) -> None:
     assert (tmp_path / "classes.csv").read_text().splitlines()[2] == "b,0,,"
 
 
-def test_the_table_shows_every_score(results: list[Result]) -> None:
-    results[0] = result("split1", predictions(30), predictions(32), excluded=2)
-    console = Console(width=100, file=io.StringIO())
-    console.print(table(results))
-    text = console.file.getvalue()
-    for part in ("top3", "mean class", "split3", "0.800", "0.850", "0.900", "split1: clips left out", "2 train"):
-        assert part in text
+def test_the_table_shows_every_score(results: list[Result], capsys: pytest.CaptureFixture[str]) -> None:
+    results[0] = result("[bold]1", predictions(30), predictions(32), excluded=2)
+    print_table(results)
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[-1]) == ("held-out clips", "[bold]1: clips left out by dataset.exclude: 2 train")
+    assert [line for line in lines if "mean class" in line and "top3" in line]
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert [row[:2] for row in rows] == [["[bold]1", "40"], ["split2", "40"], ["split3", "40"], ["mean", ""]]
+    assert [row[5] for row in rows] == ["0.800", "0.850", "0.900", "0.850"]
+    assert "│ split2  │    40 │" in lines[-6]  # numbers to the right
+    assert lines[-4].startswith("├")  # above the mean
 
 
 def test_sound_results_raise_no_doubt(results: list[Result]) -> None:
