@@ -11,11 +11,12 @@ WORDS = {"stage1": "stage 1", "stage2": "stage 2"}
 def variant_cells(table: Sequence[Row]) -> Cells:
     """A line for each variant."""
     stages = [stage for stage in STAGES if any(stage in row.scores for row in table)]
-    heads = ["variant", *(f"{WORDS[s]}: {what}" for s in stages for what in ("accuracy", "within pairs", "seconds"))]
+    heads = ["variant", "groups"]
+    heads += [f"{WORDS[stage]}: {what}" for stage in stages for what in ("accuracy", "within pairs", "seconds")]
     heads += ["trained in stage 1", "paper, HMDB51 split 1"]
     lines = []
     for row in table:
-        cells = [row.label]
+        cells = [row.label, str(row.scores[stages[0]].groups)]
         for stage in stages:
             score, seconds = row.scores.get(stage), row.seconds[stage]
             cells += ["", ""] if score is None else [_accuracy(row, stage), _within(row, stage)]
@@ -42,13 +43,16 @@ def _within(row: Row, stage: str) -> str:
 
 def pair_cells(pairs: Sequence[Comparison]) -> Cells:
     """A line for each compared pair."""
-    heads = ["compared", "after", "seeds", "gain, points [95 % interval]", "clips better / worse", "p (McNemar)"]
+    heads = ["compared", "after", "seeds", "groups", "gain, points [95 % interval]", "clips better / worse"]
+    heads += ["p (sign flips)", "p (Holm)"]
     lines = []
     for pair in pairs:
         found = pair.difference
         low, high = found.interval
         gain = f"{100 * found.gain:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
         names = f"{pair.ours} over {pair.theirs}"
+        seeds = " / ".join(map(str, dict.fromkeys(pair.seeds)))
         changed = f"{found.better} / {found.worse}"
-        lines.append([names, WORDS[pair.stage], str(pair.seeds), gain, changed, f"{found.p:.2g}"])
+        p = [f"{found.p:.2g}", f"{pair.corrected:.2g}"]
+        lines.append([names, WORDS[pair.stage], seeds, str(found.groups), gain, changed, *p])
     return heads, lines

@@ -34,7 +34,7 @@ def draw_grid(grid: dict[str, list[int]], cells: dict[tuple[int, ...], float], t
 
 
 def draw_bars(rows: Sequence[Row], stage: str, title: str, path: Path) -> None:
-    """Write a bar a variant after `stage`, with its interval over clips; beside them the paper's own numbers."""
+    """Write a bar a variant after `stage`, with its interval over groups; beside them the paper's own numbers."""
     shown = [row for row in rows if stage in row.scores][::-1]
     with figure(path, 11, 1.2 + 0.42 * len(shown)) as drawn:
         ours, papers = drawn.subplots(1, 2, sharey=True, width_ratios=[1, 1], gridspec_kw={"wspace": 0.06})

@@ -2,29 +2,33 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dvc.api import DVCFileSystem
 
-from tavlad.clips.table import SPLITS
+from tavlad.clips.table import SPLITS, read_clips
 from tavlad.experiments.plan import Run
 from tavlad.learning.scores import Predictions
 
 TRAINED = ("temporal.", "classifier.")  # in stage 1
 FILES = {"stage1": "predictions_stage1.h5", "stage2": "predictions.h5"}
+CLIPS = "data/index/clips.csv"
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """One run: by stage the predictions of each split and the seconds of all trainings (None where they were found in
-    the work store); the parameters trained in stage 1; each split's metrics.json."""
+    the work store); by clip id its group; the parameters trained in stage 1; each split's metrics.json."""
 
     run: Run
     predictions: dict[str, list[Predictions]]
+    groups: dict[str, str]
     seconds: dict[str, float | None]
     parameters: int
     metrics: list[dict[str, Any]]
@@ -39,18 +43,23 @@ def read_outcome(run: Run, revision: str, timings: Path) -> Outcome:
     }
     return Outcome(
         run,
-        {stage: [_predictions(files, f"data/evaluate/{split}/{FILES[stage]}") for split in SPLITS] for stage in stages},
+        {
+            stage: [_local(files, f"data/evaluate/{split}/{FILES[stage]}", Predictions.load) for split in SPLITS]
+            for stage in stages
+        },
+        {clip.id: clip.group for clip in _local(files, CLIPS, read_clips)},
         {stage: _seconds(timings, [_recipe(header) for header in headers[stage]]) for stage in stages},
         _trained(headers["stage1"][0]),
         [json.loads(files.read_text(f"data/evaluate/{split}/metrics.json")) for split in SPLITS],
     )
 
 
-def _predictions(files: DVCFileSystem, path: str) -> Predictions:
+def _local(files: DVCFileSystem, path: str, read: Callable[[Path], Content]) -> Content:
+    """What `read` makes of a copy of `path` that lies on the disk while it reads."""
     with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder, "predictions.h5")
+        local = Path(folder, Path(path).name)
         files.get_file(path, str(local))
-        return Predictions.load(local)
+        return read(local)
 
 
 def _header(files: DVCFileSystem, path: str) -> dict[str, Any]:

@@ -1,29 +1,67 @@
-"""Is one variant better than another? Per-clip scores, resampled clips, and McNemar's test."""
+"""Is one variant better than another? Means over splits, intervals and sign flips over groups, Holm's correction."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import expit, logit
+from scipy.stats import t as student
 
 from tavlad.learning.scores import Predictions
 
-RESAMPLES = 10_000
-LEVEL = 95  # percent of the intervals
+LEVEL = 0.95  # of the intervals
+FLIPS = 2**16  # all of them up to 16 groups, otherwise so many at random
+TINY = 1e-12  # what rounding may leave of a sum that is zero
 
 Interval = tuple[float, float]
 Splits = Sequence[Predictions]  # one seed: the predictions of each split
 Judge = Callable[[Predictions], np.ndarray]  # which clips are right, bool (N)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """`gain` is the mean over clips of one variant's score less the other's, with its interval over resampled clips.
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The scores of N instances; a clip is one instance in each split that tests it.
 
-    `better` and `worse` count the clips that only the one or only the other gets right, by the scores averaged over
-    seeds; `p` is McNemar's exact p-value for them.
+    `ids` (N) are the clips; `splits` and `groups` int (N) count from 0; `scores` float64 (N) are means over seeds.
     """
 
+    ids: tuple[str, ...]
+    splits: np.ndarray
+    groups: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What an instance counts in the mean over splits of the mean within each split, float64 (N) of sum 1."""
+        sizes = np.bincount(self.splits)
+        shares: np.ndarray = 1 / (len(sizes) * sizes[self.splits])
+        return shares
+
+    @property
+    def mean(self) -> float:
+        """The mean over splits of the mean score within each split."""
+        return float(self.weights @ self.scores)
+
+    @property
+    def sums(self) -> np.ndarray:
+        """What each group adds to `mean`, over all splits that test it, float64 (G)."""
+        return np.bincount(self.groups, self.weights * self.scores)
+
+    @property
+    def group_count(self) -> int:
+        """The number G of groups."""
+        return int(self.groups.max()) + 1
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`gain` is one variant's mean less the other's, with its interval and the p-value of flipped signs.
+
+    `better` and `worse` count clips, each once, that the one gets right in more or in fewer of its runs than the other.
+    """
+
+    groups: int
     gain: float
     interval: Interval
     better: int
@@ -36,48 +74,89 @@ def accuracies(seeds: Sequence[Splits]) -> np.ndarray:
     return np.array([np.mean([split.top1 for split in splits]) for splits in seeds])
 
 
-def clip_scores(seeds: Sequence[Splits], right: Judge) -> dict[str, float]:
-    """By clip: the share of seeds, and of the splits that hold it out, in which `right` says that it is right."""
-    verdicts: dict[str, list[float]] = {}
-    for splits in seeds:
-        for split in splits:
-            for clip, verdict in zip(split.ids, right(split), strict=True):
-                verdicts.setdefault(clip, []).append(float(verdict))
-    return {clip: float(np.mean(found)) for clip, found in verdicts.items()}
+def scored(seeds: Sequence[Splits], groups: Mapping[str, str], right: Judge) -> Scored:
+    """The instances of `seeds` in order of split and id, by the group of each clip id; ValueError if seeds differ."""
+    tables = [_verdicts(splits, right) for splits in seeds]
+    keys = sorted(tables[0])
+    if any(table.keys() != tables[0].keys() for table in tables):
+        raise ValueError("the seeds were evaluated on other clips")
+    splits, ids = zip(*keys, strict=True)
+    _, numbers = np.unique([groups[clip] for clip in ids], return_inverse=True)
+    return Scored(ids, np.array(splits), numbers, np.mean([[table[key] for key in keys] for table in tables], axis=0))
 
 
-def interval(scores: np.ndarray) -> Interval:
-    """The percentile interval of the mean of `scores` (N) over resampled clips; seeded, so always the same."""
-    rng = np.random.default_rng(0)
-    means = np.array([scores[rng.integers(len(scores), size=len(scores))].mean() for _ in range(RESAMPLES)])
-    low, high = np.percentile(means, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+def _verdicts(splits: Splits, right: Judge) -> dict[tuple[int, str], bool]:
+    return {
+        (number, clip): bool(hit)
+        for number, split in enumerate(splits)
+        for clip, hit in zip(split.ids, right(split), strict=True)
+    }
+
+
+def share_interval(found: Scored) -> Interval:
+    """The interval of a mean of scores from 0 to 1, by Student's t on the logit scale: near 0 and 1 sums are skewed."""
+    mean, half = found.mean, half_width(found)
+    if half < TINY:
+        return mean, mean
+    if math.isinf(half):
+        return 0.0, 1.0
+    low, high = expit(logit(mean) + half / (mean * (1 - mean)) * np.array([-1, 1]))
     return float(low), float(high)
 
 
-def compare(ours: Sequence[Splits], theirs: Sequence[Splits]) -> Difference:
-    """What `ours` gains over `theirs`, over the same clips; ValueError where the clips differ."""
-    first, second = clip_scores(ours, all_classes), clip_scores(theirs, all_classes)
-    if first.keys() != second.keys():
-        raise ValueError(f"the two were evaluated on other clips ({len(first.keys() ^ second.keys())} differ)")
-    gains = np.array([first[clip] - second[clip] for clip in first])
-    verdicts = [fused_verdicts(seeds) for seeds in (ours, theirs)]
-    better = sum(verdicts[0][key] and not verdicts[1][key] for key in verdicts[0])
-    worse = sum(verdicts[1][key] and not verdicts[0][key] for key in verdicts[0])
-    return Difference(float(gains.mean()), interval(gains), better, worse, mcnemar(better, worse))
+def gain_interval(found: Scored) -> Interval:
+    """The interval of a mean of differences from -1 to 1, by Student's t."""
+    mean, half = found.mean, half_width(found)
+    return max(mean - half, -1.0), min(mean + half, 1.0)
 
 
-def fused_verdicts(seeds: Sequence[Splits]) -> dict[tuple[int, str], bool]:
-    """By split and clip: whether the logits, averaged over seeds, are right."""
-    found: dict[tuple[int, str], bool] = {}
-    for number, members in enumerate(zip(*seeds, strict=True)):
-        fused = Predictions.fuse(members, [1 / len(members)] * len(members))
-        found |= {(number, clip): bool(right) for clip, right in zip(fused.ids, fused.right, strict=True)}
-    return found
+def half_width(found: Scored) -> float:
+    """Student's t of G - 1 degrees of freedom times the standard error of the mean over groups; inf for one group."""
+    G = found.group_count
+    if G == 1:
+        return math.inf
+    # how far the mean moves without a group: that of all splits, as a split may hold out one group only
+    shares = np.bincount(found.groups, found.weights)
+    moves = (shares * found.mean - found.sums) / (1 - shares)
+    return float(student.ppf((1 + LEVEL) / 2, G - 1) * np.sqrt((G - 1) / G * (moves**2).sum()))
 
 
-def mcnemar(better: int, worse: int) -> float:
-    """The exact two-sided p-value that of `better` + `worse` changed clips so many changed to one side by chance."""
-    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+def compare(ours: Scored, theirs: Scored) -> Difference:
+    """What `ours` gains over `theirs`; ValueError where clips, splits or groups differ."""
+    first, second = (set(zip(side.splits.tolist(), side.ids, strict=True)) for side in (ours, theirs))
+    if apart := first ^ second:
+        raise ValueError(f"the two were evaluated on other clips ({len(apart)} differ)")
+    if not np.array_equal(ours.groups, theirs.groups):
+        raise ValueError("the two were evaluated with other groups of clips")
+    gains = replace(ours, scores=ours.scores - theirs.scores)
+    _, clips = np.unique(gains.ids, return_inverse=True)
+    changes = np.bincount(clips, gains.scores)
+    better, worse = int((changes > TINY).sum()), int((changes < -TINY).sum())
+    return Difference(gains.group_count, gains.mean, gain_interval(gains), better, worse, sign_flips(gains.sums))
+
+
+def sign_flips(sums: np.ndarray) -> float:
+    """The share of sign flips of `sums` (G) whose total is as far from 0 as theirs: the two-sided p-value of 0.
+
+    All 2^G flips, or FLIPS seeded ones; the sums as they are count as one, so p is never 0.
+    """
+    moved = sums[np.abs(sums) > TINY]  # a flip of the others changes nothing
+    every = 2 ** len(moved) <= FLIPS
+    flips = np.arange(2 ** len(moved) if every else FLIPS)
+    rng, totals = np.random.default_rng(0), np.zeros(len(flips))
+    for place, value in enumerate(moved):
+        flipped = flips >> place & 1 if every else rng.integers(2, size=len(flips)) * (flips > 0)
+        totals += np.where(flipped, -value, value)
+    return float((np.abs(totals) >= abs(totals[0]) - TINY).mean())
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """The p-values corrected by Holm's steps for their number, in the same order."""
+    order = np.argsort(values, kind="stable")
+    stepped = np.arange(len(values), 0, -1) * np.asarray(values)[order]
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1)
+    return [float(value) for value in corrected]
 
 
 def all_classes(predictions: Predictions) -> np.ndarray:

@@ -9,17 +9,18 @@ from tavlad.clips.demo import CLASSES
 from tavlad.experiments import statistics
 from tavlad.experiments.outcomes import Outcome, by_variant
 from tavlad.experiments.plan import Experiment, Plan
-from tavlad.experiments.statistics import Difference, Interval
+from tavlad.experiments.statistics import Difference, Interval, Judge, Scored
 
 STAGES = ("stage1", "stage2")
 
 
 @dataclass(frozen=True)
 class Score:
-    """A variant after one stage: accuracy of all classes, its deviation over seeds, its interval over clips; within
-    time-reversed pairs the same (None but on the demo)."""
+    """A variant after one stage: accuracy of all classes, its deviation over seeds, its interval over groups of clips;
+    within time-reversed pairs the same (None but on the demo)."""
 
     seeds: int
+    groups: int
     mean: float
     deviation: float
     interval: Interval
@@ -41,13 +42,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One pair after one stage, over the seeds that both have."""
+    """One pair after one stage, the seeds of each, and p corrected for all pairs of its table after this stage."""
 
     ours: str
     theirs: str
     stage: str
-    seeds: int
+    seeds: tuple[int, int]
     difference: Difference
+    corrected: float
 
 
 def rows(plan: Plan, experiment: Experiment, outcomes: Sequence[Outcome], names: Sequence[str]) -> list[Row]:
@@ -72,30 +74,42 @@ def rows(plan: Plan, experiment: Experiment, outcomes: Sequence[Outcome], names:
 
 def score(ran: Sequence[Outcome], stage: str) -> Score:
     """The score of one variant's runs, one a seed."""
-    seeds = [one.predictions[stage] for one in ran]
-    accuracies = statistics.accuracies(seeds)
-    clips = np.array(list(statistics.clip_scores(seeds, statistics.all_classes).values()))
+    accuracies = statistics.accuracies([one.predictions[stage] for one in ran])
+    scored = _scored(ran, stage, statistics.all_classes)
     pairs, pairs_interval = None, None
-    if seeds[0][0].classes == CLASSES:
-        within = np.array(list(statistics.clip_scores(seeds, statistics.within_pairs).values()))
-        pairs, pairs_interval = float(within.mean()), statistics.interval(within)
-    deviation = float(accuracies.std(ddof=1)) if len(seeds) > 1 else 0.0
-    return Score(len(seeds), float(accuracies.mean()), deviation, statistics.interval(clips), pairs, pairs_interval)
+    if ran[0].predictions[stage][0].classes == CLASSES:
+        within = _scored(ran, stage, statistics.within_pairs)
+        pairs, pairs_interval = within.mean, statistics.share_interval(within)
+    return Score(
+        len(ran),
+        scored.group_count,
+        scored.mean,
+        float(accuracies.std(ddof=1)) if len(ran) > 1 else 0.0,
+        statistics.share_interval(scored),
+        pairs,
+        pairs_interval,
+    )
+
+
+def _scored(ran: Sequence[Outcome], stage: str, right: Judge) -> Scored:
+    return statistics.scored([one.predictions[stage] for one in ran], ran[0].groups, right)
 
 
 def comparisons(experiment: Experiment, outcomes: Sequence[Outcome]) -> list[Comparison]:
-    """Each pair of `experiment.compare` after each stage that both reached, over the seeds that both have."""
+    """Each pair of `experiment.compare` after each stage that both reached, over all seeds of each.
+
+    So a gain is the difference of the two accuracies in the table of variants, also where one has more seeds.
+    """
     made = []
     for stage in STAGES:
         found = by_variant(outcomes, stage)
-        for ours, theirs in experiment.compare:
-            ran = {
-                name: {one.run.seed: one.predictions[stage] for one in found.get(name, [])} for name in (ours, theirs)
-            }
-            common = sorted(ran[ours].keys() & ran[theirs].keys())
-            if common:
-                sides = [[ran[name][seed] for seed in common] for name in (ours, theirs)]
-                made.append(Comparison(ours, theirs, stage, len(common), statistics.compare(*sides)))
+        pairs = [(ours, theirs) for ours, theirs in experiment.compare if ours in found and theirs in found]
+        sides = [[_scored(found[name], stage, statistics.all_classes) for name in pair] for pair in pairs]
+        differences = [statistics.compare(*pair) for pair in sides]
+        corrected = statistics.holm([difference.p for difference in differences])
+        for (ours, theirs), difference, p in zip(pairs, differences, corrected, strict=True):
+            seeds = len(found[ours]), len(found[theirs])
+            made.append(Comparison(ours, theirs, stage, seeds, difference, p))
     return made
 
 

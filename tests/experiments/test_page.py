@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tavlad.experiments.outcomes import Outcome, by_variant
-from tavlad.experiments.page import paper_note, write_report
+from tavlad.experiments.page import LEGEND, paper_note, write_report
 from tavlad.experiments.plan import Plan
 from tavlad.experiments.tables import comparisons, rows
-from tests.experiments.made import outcome
+from tests.experiments.made import named, outcome, ran
 
 PLAN = Plan.model_validate(
     {
@@ -51,11 +51,41 @@ def test_a_row_has_mean_deviation_and_pairs(outcomes: list[Outcome]) -> None:
     assert bad.scores["stage1"].seeds == 2 and bad.scores["stage2"].seeds == 1
 
 
-def test_pairs_are_compared_over_the_seeds_that_both_have(outcomes: list[Outcome]) -> None:
-    found = {pair.stage: pair for pair in comparisons(PLAN.experiments["pair"], outcomes)}
-    assert (found["stage1"].seeds, found["stage2"].seeds) == (2, 1)
-    assert found["stage2"].difference.gain == pytest.approx(28 / 32 - 16 / 32)
-    assert found["stage1"].difference.gain == pytest.approx(26 / 32 - 16 / 32)
+def test_a_gain_is_the_difference_of_the_accuracies_shown_though_splits_overlap(outcomes: list[Outcome]) -> None:
+    rng = np.random.default_rng(5)
+    tested = [[f"clip{number}" for number in rng.permutation(30)[:size]] for size in (7, 12, 25)]
+    groups = {f"clip{number}": f"video{number // 3}" for number in range(30)}
+    mixed = [
+        ran(name, seed, [named(ids, (rng.random(len(ids)) < share).tolist()) for ids in tested], groups)
+        for name, share in (("good", 0.8), ("bad", 0.6))
+        for seed in (1, 2, 3)
+    ]
+    for made in (outcomes, mixed):
+        shown = {row.variant: row.scores for row in rows(PLAN, PLAN.experiments["pair"], made, ["good", "bad"])}
+        pairs = comparisons(PLAN.experiments["pair"], made)
+        assert [pair.stage for pair in pairs] == ["stage1", "stage2"]
+        for pair in pairs:
+            good, bad = shown["good"][pair.stage], shown["bad"][pair.stage]
+            assert pair.difference.gain == pytest.approx(good.mean - bad.mean, abs=1e-12)
+            assert pair.difference.groups == good.groups == bad.groups
+            assert pair.seeds == (good.seeds, bad.seeds)
+    hits = [np.mean(split.right) for one in mixed[:3] for split in one.predictions["stage1"]]
+    assert shown["good"]["stage1"].mean == pytest.approx(np.mean(hits), abs=1e-12)
+    assert shown["good"]["stage1"].pairs == pytest.approx(np.mean(hits), abs=1e-12)
+
+
+def test_p_is_there_after_both_stages_and_corrected_for_the_pairs_of_one_stage() -> None:
+    plan = PLAN.model_copy(update={"variants": {name: PLAN.variants["bad"] for name in "abc"}})
+    chosen = PLAN.experiments["pair"].model_copy(update={"compare": [["a", "b"], ["a", "c"], ["b", "c"]]})
+    right = {"a": [[T] * 16, [T] * 16], "b": [[T, F] * 8, [T] * 16], "c": [[T, F, F, F] * 4, [T] * 16]}
+    made = [outcome(name, 1, right[name], stage1=name == "c") for name in plan.variants]
+    found = {(pair.stage, pair.ours, pair.theirs): pair for pair in comparisons(chosen, made)}
+    assert [key[0] for key in found] == ["stage1"] * 3 + ["stage2"]
+    p = {key[1:]: pair.difference.p for key, pair in found.items() if key[0] == "stage1"}
+    assert p == {("a", "b"): 2 / 2**8, ("a", "c"): 2 / 2**8, ("b", "c"): 2 / 2**4}
+    corrected = {key[1:]: pair.corrected for key, pair in found.items() if key[0] == "stage1"}
+    assert corrected == {("a", "b"): 6 / 2**8, ("a", "c"): 6 / 2**8, ("b", "c"): 2 / 2**4}
+    assert found["stage2", "a", "b"].corrected == found["stage2", "a", "b"].difference.p == 2 / 2**8
 
 
 def test_of_two_runs_of_a_seed_the_whole_one_counts(outcomes: list[Outcome]) -> None:
@@ -72,7 +102,11 @@ def test_the_page_holds_its_pictures_and_the_tables_are_markdown_too(outcomes: l
     assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
     assert "the &lt;good&gt; one" in page and "data/&lt;demo&gt;" in page and "<good>" not in page
     tables = (tmp_path / "tables.md").read_text()
-    assert "| good over bad | stage 2 | 1 | +37.5 [" in tables and "## A grid" in tables
+    assert "| good over bad | stage 1 | 2 | 16 | +31.2 [" in tables and "## A grid" in tables
+    assert "| good over bad | stage 2 | 2 / 1 | 16 | +31.2 [" in tables and "| the <good> one | 16 | 81.2 " in tables
+    assert all(words in tables and f"<b>{name}</b>: " in page for name, words in LEGEND.items())
+    heads = next(line for line in tables.splitlines() if line.startswith("| compared"))
+    assert heads.endswith("| clips better / worse | p (sign flips) | p (Holm) |")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write_report(PLAN, outcomes, "data/<demo>", tmp_path)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
