@@ -1,12 +1,13 @@
 # make        the environment, the whole demo experiment, its accuracies
 # make test   the environment with what the tests need, and the tests
+# make quick  of these tests what takes less than three minutes: all but those of the whole DAG and of faults
 # make faults 200 kills, 2,000 damaged and odd videos through the decoder, films of an hour (an hour and more)
 PYTHON ?= python3
 VENV := .venv
 # the stages run `python`: it must be this environment's
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all environment test faults lint clean
+.PHONY: all environment test quick faults lint clean
 
 all: environment
 	tavlad repair
@@ -30,6 +31,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed-test
 
 test: $(VENV)/.installed-test
 	python -m pytest
+
+quick: $(VENV)/.installed-test
+	python -m pytest -m "not long and not whole"
 
 faults: $(VENV)/.installed-test
 	python -m tests.faults.kills --kills 200

@@ -11,6 +11,8 @@ import pytest
 
 from tavlad.learning.scores import Predictions
 
+pytestmark = pytest.mark.whole
+
 CLIPS = 24
 BAD = ("Ripen/v_Ripen_g01_c01", "Open/v_Open_g02_c01", "Hide/v_Hide_g03_c01", "Build/v_Build_g01_c01")
 

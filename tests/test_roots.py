@@ -12,6 +12,8 @@ from tests.pipeline.test_decode import film
 
 pytestmark = pytest.mark.whole
 
+pytestmark = pytest.mark.whole
+
 ROOTS = [
     "data/raw/my videos",
     "data/raw/a & b",

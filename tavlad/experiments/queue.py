@@ -1,5 +1,6 @@
 """DVC's queue: which runs of this commit are done or waiting, and how the others are queued and worked off."""
 
+import json
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from dvc.exceptions import NotDvcRepoError
 
 from tavlad import console
 from tavlad.experiments.plan import Run
+from tavlad.locking import host
 
 STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
 LOOKS = 5  # at experiments while DVC makes a folder, before that is called an error
@@ -21,6 +23,8 @@ IDLE = 4  # looks at which runs wait and none is worked at, before workers are s
 PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file
+RUNS = Path(".dvc/tmp/exps/run")  # a folder of DVC's for each run, named by its revision
+HOST = host()
 
 
 def states() -> dict[str, str]:
@@ -35,13 +39,24 @@ def revisions() -> dict[str, str]:
 
 
 def fail_dead() -> list[str]:
-    """Let DVC call failed what it calls running although nothing runs, as after a power cut; the runs' names."""
-    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    running = {row["rev"]: row["Experiment"] for row in _rows() if row["State"] == "Running"}
-    dead = [rev for rev, name in running.items() if name and not any(rev in command for command in commands)]
-    if dead:
-        _dvc("queue", "kill", *dead)
-    return [running[rev] for rev in dead]
+    """Let DVC call failed what it calls running although nothing runs, as after a power cut; the runs' names.
+
+    Of a run that was never seen on this machine a warning is all that comes: on a shared disk it may be another's.
+    """
+    running = {row["rev"]: row["Experiment"] for row in _rows() if row["State"] == "Running" and row["Experiment"]}
+    here, failed = _seen_here(), []
+    for rev, name in running.items():
+        noted = "".join(note.read_text() for note in RUNS.glob(f"{rev}*/host"))
+        if any(full.startswith(rev) for full in here):
+            continue
+        if noted == HOST:
+            _note_end(rev)
+            failed += [] if _dvc("queue", "kill", rev).returncode else [name]
+        else:
+            seen = f"it was seen on {noted}: look there" if noted else "where it runs was not noted"
+            advice = f"If it runs nowhere, end it by hand: `dvc queue kill {name}`"
+            console.warn(f"{name} counts as running, but not on this machine, {HOST}; {seen}. {advice}")
+    return failed
 
 
 def missing(runs: Sequence[Run], known: Mapping[str, str]) -> list[Run]:
@@ -69,6 +84,7 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
     with console.bar("experiments", len(runs), "runs") as advance:
         while len(over) < len(runs):
             known = look()
+            _seen_here()
             ended = {run.name for run in runs if known.get(run.name) not in ("Queued", "Running")}
             running = ", ".join(name for name, state in known.items() if state == "Running")
             advance(len(ended - over), f"now: {running}" if running else "")
@@ -91,6 +107,24 @@ def _rows() -> list[dict[str, Any]]:
         except NotDvcRepoError:
             time.sleep(PAUSES[0])
     return list(dvc.api.exp_show())
+
+
+def _seen_here() -> set[str]:
+    """The full revisions of the runs at work on this machine; in the folder of each, that it is this one."""
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    seen = {Path(word).stem for words in commands if "exec-run" in words for word in words if word.endswith(".run")}
+    for folder in (RUNS / rev for rev in seen):
+        if folder.is_dir() and not (folder / "host").exists():
+            (folder / "host").write_text(HOST)
+    return seen
+
+
+def _note_end(rev: str) -> None:
+    """Tell DVC that the process of a run ended: `dvc queue kill` would interrupt whatever has its number by now."""
+    for note in RUNS.glob(f"{rev}*/{rev}*.json"):
+        process = json.loads(note.read_text())
+        if process["returncode"] is None:
+            note.write_text(json.dumps({**process, "returncode": -1}))
 
 
 def _start_workers(jobs: int) -> None:

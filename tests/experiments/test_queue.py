@@ -1,7 +1,9 @@
 """Which runs are queued again, and how waiting for them ends; DVC itself is in tests/test_dag.py."""
 
+import json
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -99,13 +101,79 @@ def test_a_run_that_failed_once_is_known_by_its_repetition(monkeypatch: pytest.M
     assert queue.states() == {"a": "Success", "b": "Queued", "c": "Failed"}
 
 
-def test_only_what_runs_no_more_is_called_failed(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [("1a", "a", "Running"), ("2b", "b", "Running"), ("3c", "c", "Queued"), ("4d", None, "Running")]
-    shown = [dict(zip(("rev", "Experiment", "State"), row, strict=True)) for row in rows]
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A function that adds a run of the given name and first digits, which DVC calls running; its folder.
+
+    `host` is where it was seen, `here` whether a process of it is on this machine.
+    """
+    shown: list[dict[str, str | None]] = [{"rev": "workspace", "Experiment": None, "State": "Running"}]
+    processes = [SimpleNamespace(info={"cmdline": words}) for words in (None, ["less", "b2345.run"])]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(queue, "HOST", "desk")
     monkeypatch.setattr(queue.dvc.api, "exp_show", lambda: shown)
-    processes = [SimpleNamespace(info={"cmdline": words}) for words in (["dvc", "exec-run", "run/2b45/2b45.run"], None)]
     monkeypatch.setattr(queue.psutil, "process_iter", lambda _: processes)
-    assert queue.fail_dead() == ["a"] and workers == [["queue", "kill", "1a"]]
+
+    def add(name: str, rev: str, host: str = "", here: bool = False, returncode: int | None = None) -> Path:
+        folder = queue.RUNS / f"{rev}345"
+        folder.mkdir(parents=True)
+        (folder / f"{folder.name}.json").write_text(json.dumps({"pid": 1, "returncode": returncode}))
+        if host:
+            (folder / "host").write_text(host)
+        shown.append({"rev": rev, "Experiment": name, "State": "Running"})
+        if here:
+            words = ["python", "dvc", "exp", "exec-run", "--infofile", f"/p/{folder}/{folder.name}.run"]
+            processes.append(SimpleNamespace(info={"cmdline": words}))
+        return folder
+
+    return add
+
+
+def returncode(folder: Path) -> int | None:
+    return json.loads((folder / f"{folder.name}.json").read_text())["returncode"]
+
+
+def test_only_what_ran_here_and_runs_no_more_is_called_failed(
+    workers: list[list[str]], runs: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead, live = runs("a", "a2", host="desk"), runs("c", "c2", host="desk", here=True)
+    assert queue.fail_dead() == ["a"] and workers == [["queue", "kill", "a2"]]
+    # another process may have its number by now, and must not be interrupted
+    assert returncode(dead) == -1 and returncode(live) is None
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [("rack", "it was seen on rack: look there"), ("", "where it runs was not noted")]
+)
+def test_what_may_run_on_another_machine_is_named_and_left_alone(
+    workers: list[list[str]], runs: Callable[..., Path], capsys: pytest.CaptureFixture[str], host: str, told: str
+) -> None:
+    folder = runs("a", "a2", host=host)
+    assert queue.fail_dead() == [] and workers == [] and returncode(folder) is None
+    said = capsys.readouterr().err
+    assert f"a counts as running, but not on this machine, desk; {told}." in said and "`dvc queue kill a`" in said
+
+
+def test_a_run_that_dvc_does_not_give_up_is_not_called_failed(
+    workers: list[list[str]], runs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = runs("b", "b", host="desk", returncode=0)  # it ended, and its worker collects what it made
+    assert queue.fail_dead() == [] and workers == [["queue", "kill", "b"]] and returncode(folder) == 0
+
+
+def test_waiting_notes_which_runs_are_at_work_on_this_machine(
+    workers: list[list[str]], runs: Callable[..., Path]
+) -> None:
+    here, elsewhere = runs("a", "a2", here=True), runs("b", "b2")
+    looks = iter([{"a": "Running"}, {"a": "Success"}])
+    queue.work(RUNS[:1], 1, lambda: next(looks))
+    assert (here / "host").read_text() == "desk" and not (elsewhere / "host").exists()
+
+
+def test_a_run_of_another_project_is_not_noted(workers: list[list[str]], runs: Callable[..., Path]) -> None:
+    shutil.rmtree(runs("a", "a2", here=True))
+    assert queue.fail_dead() == [] and not list(queue.RUNS.iterdir())
 
 
 def test_waiting_for_nothing_ends_at_once(workers: list[list[str]]) -> None:
