@@ -14,6 +14,7 @@ import click
 Described = dict[str, tuple[int, int, str]]  # of each file of an entry: bytes, time of change in ns, SHA-256
 
 REFUSALS = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+TROUBLE = (errno.EIO, errno.ESTALE, errno.ENOLCK, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)  # no file's own fault
 RESERVE = 64 << 20  # bytes of the disk that stay free: HDF5 may crash a process that writes to a full one
 
 
@@ -94,6 +95,9 @@ def disk_named(store: Path, scratch: Path) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())
         blame(store, scratch, reason)
+        if isinstance(error, OSError) and error.errno in TROUBLE:
+            advice = "The disk, or the machine that it is on, failed; run the stage again: all that is finished is kept"
+            raise click.ClickException(f"{reason}. {advice}.") from error
         if isinstance(error, PermissionError):
             advice = "Change the permissions, and run the stage again: all that is finished is kept"
             raise click.ClickException(f"{reason}. {advice}.") from error

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from tavlad.clips.listing import Problem
 from tavlad.clips.table import read_classes, read_clips, read_split
+from tavlad.hdf5 import opened
 from tavlad.learning.checkpoints import read_facts
 from tavlad.learning.scores import Predictions
 from tavlad.report.evaluation import FILES, cropped_boxes, evaluation_document
@@ -70,7 +70,7 @@ def wrong_counts(data: Path, splits: Sequence[str]) -> Iterator[Problem]:
     for split in splits:
         written = _read(data / "evaluate" / split / "metrics.json")
         for stage, end in FILES.items():
-            with h5py.File(data / "evaluate" / split / f"predictions{end}.h5", "r") as file:
+            with opened(data / "evaluate" / split / f"predictions{end}.h5") as file:
                 truth = np.array([labels.get(clip, -1) for clip in file["ids"].asstr()[()]])
                 finals[split] = float(np.mean(np.argmax(file["logits"][()], axis=1) == truth))  # stage 2 comes last
             yield from _miscounted(data / "evaluate" / split, f"{stage}.top1", written[stage]["top1"], finals[split])

@@ -64,7 +64,8 @@ def inputs(features: Path, clips: Sequence[str]) -> Inputs:
 
 def _checked(path: Path, file: h5py.File) -> h5py.Dataset:
     """The dataset, after a look at its type, size and chunks, so that nothing unreasonable is allocated."""
-    maps = file.get("maps")
+    # `get` would take a read that fails for a name that is missing
+    maps = file["maps"] if "maps" in file else None  # noqa: SIM401
     if not isinstance(maps, h5py.Dataset) or maps.dtype != np.float16 or maps.ndim != 5:
         raise ValueError(f"{path} is no file of the feature cache: it holds no 'maps' as float16 (V,T,C,H,W)")
     size = math.prod(maps.shape[1:]) * maps.dtype.itemsize

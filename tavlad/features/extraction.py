@@ -20,7 +20,7 @@ from tavlad.making import Place
 from tavlad.video.frames import read_frames_file
 
 BEHIND = 2  # clips that may wait to be written
-BAD_INPUT = (OSError, ValueError, KeyError)  # a damaged file, a frame too small; what a GPU fails by is not among it
+BAD_INPUT = (ValueError, KeyError)  # a damaged file, a frame too small; no fault of the disk or of a GPU is among it
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")

@@ -90,7 +90,8 @@ def _checked(path: Path, file: h5py.File) -> tuple[np.ndarray, np.ndarray]:
 
 def _array(path: Path, file: h5py.File, name: str, dtype: type) -> h5py.Dataset:
     """The dataset (n) of that type, after a look at its size, so that nothing unreasonable is allocated."""
-    found = file.get(name)
+    # `get` would take a read that fails for a name that is missing
+    found = file[name] if name in file else None  # noqa: SIM401
     if not isinstance(found, h5py.Dataset) or found.dtype != dtype or found.ndim != 1:
         raise ValueError(f"{path} is no file of the frame store: it holds no '{name}' as {np.dtype(dtype)} (n)")
     size = max(found.shape[0], *(found.chunks or (0,))) * found.dtype.itemsize

@@ -1,5 +1,6 @@
 """Disks that are full, read-only, elsewhere or gone: told by name, and nothing good is lost."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -80,6 +81,23 @@ def test_extract_stops_before_the_disk_is_full(folder, monkeypatch):
         assert unfinished(store.root) == []
         filler.unlink()
         assert extract(2) == [False, True]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOLCK, errno.EMFILE])
+def test_a_disk_that_fails_is_no_clips_fault(folder, monkeypatch, number):
+    assert decode(folder, folder / "store")[0] == 0
+    monkeypatch.setattr(extraction, "load_backbone", lambda _: {})
+    monkeypatch.setattr(extraction, "folded_backbone", lambda *_: torch.nn.Identity())
+
+    def fail(path: Path) -> np.ndarray:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(extraction, "read_frames_file", fail)
+    wanted = extraction.Extraction(Input(folder, "backbone"), "relu", "float32", False, 1, 0, 16)
+    passes, frames = extraction.Passes(torch.device("cpu"), 4, 1), frames_of(["class/0", "class/1"], folder / "frames")
+    results = made_all(Store(folder / "store"), "extract", extraction.make, wanted, frames, passes, read_recipe)
+    with pytest.raises(click.ClickException, match=f"{os.strerror(number)}.*run the stage again"):
+        list(results)
 
 
 def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkeypatch):
