@@ -1,4 +1,7 @@
-"""One command per stage of dvc.yaml: `python -m pipeline.<stage>`."""
+"""One command per stage of dvc.yaml: `python -m pipeline.<stage>`.
+
+What a stage computes with is imported when it runs: stage check reads the parameters of all stages, and needs no torch.
+"""
 
 import sys
 from importlib.util import find_spec

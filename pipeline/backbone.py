@@ -6,9 +6,8 @@ from typing import ClassVar
 import click
 from pydantic import NonNegativeInt
 
-from tavlad import console, making
-from tavlad.features import weights
-from tavlad.features.backbone import backbone_digest
+from pipeline.code import own_code
+from tavlad import console
 from tavlad.outputs import publish
 from tavlad.params import Section
 from tavlad.store import Store
@@ -23,9 +22,14 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("output", type=click.Path(path_type=Path))
 def main(output: Path) -> None:
     """Write the weights, under torchvision's names, to the safetensors file OUTPUT."""
+    from tavlad import making
+    from tavlad.features import weights
+    from tavlad.features.backbone import backbone_digest
+
     params, store = Parameters.load(), Store.open()
     with store.output("backbone", output):
         made = making.made(store, "backbone", weights.make, weights.Source.of(params.weights, params.seed), None)

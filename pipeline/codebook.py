@@ -6,11 +6,8 @@ from typing import ClassVar
 import click
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from tavlad import console, making
-from tavlad.features.cache import inputs
-from tavlad.learning import kmeans
-from tavlad.learning.codebook import load_codebook
-from tavlad.learning.examples import read_examples
+from pipeline.code import own_code
+from tavlad import console
 from tavlad.outputs import publish
 from tavlad.params import Section
 from tavlad.store import Store
@@ -29,12 +26,19 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("split")
 @click.argument("index", type=click.Path(path_type=Path))
 @click.argument("features", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, output: Path) -> None:
     """Fit the codebook of SPLIT from the cached maps under FEATURES and write it to OUTPUT."""
+    from tavlad import making
+    from tavlad.features.cache import inputs
+    from tavlad.learning import kmeans
+    from tavlad.learning.codebook import load_codebook
+    from tavlad.learning.examples import read_examples
+
     params, store, stage = Parameters.load(), Store.open(), f"codebook@{split}"
     maps = inputs(features, read_examples(index, split, "train").ids)
     wanted = kmeans.Codebook(maps, params.descriptors, params.clusters, params.iterations, params.alpha, params.seed)

@@ -7,15 +7,13 @@ from typing import ClassVar
 import click
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from pipeline.code import own_code
 from pipeline.dataset import Dataset
 from tavlad import console
 from tavlad.clips.table import read_clips
 from tavlad.outputs import fresh, publish
 from tavlad.params import Section
 from tavlad.store import Store
-from tavlad.video.batch import Tally, decode_all
-from tavlad.video.decode import Limits, Sampling
-from tavlad.video.tolerance import Tolerance
 
 COUNTS = "counts.csv"
 
@@ -39,10 +37,15 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(table: Path, output: Path) -> None:
     """Decode the clips of TABLE (clips.csv), below dataset.root, to OUTPUT/<clip id>.h5, and count in counts.csv."""
+    from tavlad.video.batch import Tally, decode_all
+    from tavlad.video.decode import Limits, Sampling
+    from tavlad.video.tolerance import Tolerance
+
     root, params, store, started = Dataset.load().folder(), Parameters.load(), Store.open(), time.monotonic()
     limits = Limits(params.workers, params.deadline, params.memory)
     tally = Tally(Tolerance(params.min_frames, params.tolerance, params.damage))

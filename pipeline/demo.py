@@ -6,8 +6,9 @@ from typing import ClassVar
 import click
 from pydantic import Field
 
-from tavlad import console, making
-from tavlad.clips import demo
+from pipeline.code import own_code
+from tavlad import console
+from tavlad.clips.table import SPLITS
 from tavlad.outputs import fresh, publish
 from tavlad.params import Section
 from tavlad.store import Store
@@ -18,14 +19,18 @@ class Parameters(Section):
 
     section: ClassVar[str] = "demo"
     seed: int = Field(ge=0)
-    groups: int = Field(ge=demo.SPLITS, le=99)
+    groups: int = Field(ge=len(SPLITS), le=99)
     clips: int = Field(ge=1, le=99)
 
 
 @click.command()
+@own_code
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the demo's clips, lists and true boxes to the folder OUTPUT."""
+    from tavlad import making
+    from tavlad.clips import demo
+
     params, store = Parameters.load(), Store.open()
     with store.output("demo", output):
         made = making.made(store, "demo", demo.make, demo.Size(params.seed, params.groups, params.clips), None)

@@ -7,22 +7,14 @@ from typing import ClassVar, Literal
 import click
 from pydantic import NonNegativeInt, PositiveInt
 
-from tavlad import console, making
-from tavlad import device as devices
+from pipeline.code import own_code
+from tavlad import console
 from tavlad.clips.table import read_classes
-from tavlad.errors import gpu_explained
-from tavlad.features import cache
 from tavlad.inputs import Input, Inputs
-from tavlad.learning import held_out
-from tavlad.learning.checkpoints import read_facts
-from tavlad.learning.examples import read_examples
-from tavlad.learning.outcome import read_curve
 from tavlad.outputs import fresh, publish
 from tavlad.params import Section
 from tavlad.recipes import file_digest
-from tavlad.report.evaluation import cropped_boxes, write_evaluation
 from tavlad.store import Store
-from tavlad.video import frames as frame_store
 
 
 class Parameters(Section):
@@ -38,6 +30,7 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("split")
 @click.argument("index", type=click.Path(path_type=Path))
 @click.argument("features", type=click.Path(path_type=Path))
@@ -47,6 +40,17 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, stage2: Path, output: Path) -> None:
     """Score the held-out clips of SPLIT with the models in STAGE1 and STAGE2 and write what they say to OUTPUT."""
+    from tavlad import device as devices
+    from tavlad import making
+    from tavlad.errors import gpu_explained
+    from tavlad.features import cache
+    from tavlad.learning import held_out
+    from tavlad.learning.checkpoints import read_facts
+    from tavlad.learning.examples import read_examples
+    from tavlad.learning.outcome import read_curve
+    from tavlad.report.evaluation import cropped_boxes, write_evaluation
+    from tavlad.video import frames as frame_store
+
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     stage, device = f"evaluate@{split}", devices.choose(params.device)
     examples, classes = read_examples(index, split, "test"), tuple(read_classes(index / "classes.txt"))

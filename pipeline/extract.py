@@ -4,22 +4,21 @@ import time
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import click
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from tavlad import console, making
-from tavlad import device as devices
+from pipeline.code import own_code
+from tavlad import console
 from tavlad.clips.table import read_clips
-from tavlad.errors import gpu_explained
-from tavlad.features import cache, extraction
-from tavlad.features.backbone import backbone_digest
 from tavlad.inputs import Input
 from tavlad.outputs import fresh, publish
 from tavlad.params import Section
 from tavlad.store import Store
-from tavlad.video.frames import read_recipe
+
+if TYPE_CHECKING:
+    from tavlad.features import extraction
 
 ADVICE = "All other clips' maps are kept. Run stage 'decode' again, or name these clips under dataset.exclude."
 LOWER = "extract.batch"
@@ -43,12 +42,19 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("clips", type=click.Path(path_type=Path))
 @click.argument("frames", type=click.Path(path_type=Path))
 @click.argument("backbone", type=click.Path(path_type=Path))
 @click.argument("features", type=click.Path(path_type=Path))
 def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     """Write the maps of the CLIPS (clips.csv), whose stored FRAMES go through BACKBONE, to the folder FEATURES."""
+    from tavlad import device as devices
+    from tavlad import making
+    from tavlad.errors import gpu_explained
+    from tavlad.features import cache, extraction
+    from tavlad.features.backbone import backbone_digest
+
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     device = devices.choose(params.device)
     wanted = extraction.Extraction(
@@ -78,8 +84,11 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     console.done(f"extract: {len(each)} clips ({new} new), {params.views} views, {size / 1e3:.1f} kB per clip{rate}")
 
 
-def frames_of(clips: Sequence[str], frames: Path) -> dict[str, extraction.Frames]:
+def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frames]":
     """The stored frames of each of `clips`; `Failures` names those without."""
+    from tavlad.features import extraction
+    from tavlad.video.frames import read_recipe
+
     found, rows = {}, []
     for clip in clips:
         file = frames / f"{clip}.h5"

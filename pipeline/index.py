@@ -7,9 +7,9 @@ from typing import ClassVar
 import click
 from pydantic import Field
 
+from pipeline.code import own_code
 from pipeline.dataset import Dataset
 from tavlad import console
-from tavlad.clips import boxes, layouts, table
 from tavlad.outputs import fresh
 from tavlad.params import Section
 from tavlad.store import Store
@@ -23,9 +23,12 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, true boxes, exclusions."""
+    from tavlad.clips import boxes, layouts, table
+
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     root = dataset.folder()
     with store.output("index", output):

@@ -1,26 +1,21 @@
 """Stage stage1@split: GRU and classifier from cached maps."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import click
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tavlad import console, making
-from tavlad import device as devices
+from pipeline.code import own_code
+from tavlad import console
 from tavlad.clips.table import read_classes
-from tavlad.errors import gpu_explained
-from tavlad.features.backbone import backbone_digest
-from tavlad.features.cache import inputs
 from tavlad.inputs import Input
-from tavlad.learning import stage1
-from tavlad.learning.codebook import load_codebook
-from tavlad.learning.examples import read_examples
-from tavlad.learning.fitting import Schedule
 from tavlad.outputs import publish
 from tavlad.params import Section
-from tavlad.report.training import describe
 from tavlad.store import Store
+
+if TYPE_CHECKING:
+    from tavlad.learning.fitting import Schedule
 
 MODEL = (
     "hidden",
@@ -64,14 +59,17 @@ class Parameters(Section):
     precision: Literal["auto", "float32", "bfloat16"]
     deterministic: bool
 
-    def schedule(self) -> Schedule:
+    def schedule(self) -> "Schedule":
         """These numbers as the training loop takes them."""
+        from tavlad.learning.fitting import Schedule
+
         return Schedule(
             self.epochs, self.lr, self.lr, self.halve_every, self.batch, self.clip, self.eps, self.weight_decay
         )
 
 
 @click.command()
+@own_code
 @click.argument("split")
 @click.argument("index", type=click.Path(path_type=Path))
 @click.argument("features", type=click.Path(path_type=Path))
@@ -80,6 +78,16 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
     """Train stage 1 of SPLIT on the maps under FEATURES and write model.safetensors and curve.csv to OUTPUT."""
+    from tavlad import device as devices
+    from tavlad import making
+    from tavlad.errors import gpu_explained
+    from tavlad.features.backbone import backbone_digest
+    from tavlad.features.cache import inputs
+    from tavlad.learning import stage1
+    from tavlad.learning.codebook import load_codebook
+    from tavlad.learning.examples import read_examples
+    from tavlad.report.training import describe
+
     params, store, stage = Parameters.load(), Store.open(), f"stage1@{split}"
     speed = devices.Speed(devices.choose(params.device), params.workers, stage)
     training, validation = (read_examples(index, split, part) for part in ("train", "validation"))

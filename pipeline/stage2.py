@@ -1,25 +1,20 @@
 """Stage stage2@split: end to end from frames, from stage 1's checkpoint on."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import click
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tavlad import console, making
-from tavlad import device as devices
-from tavlad.errors import gpu_explained
-from tavlad.features.backbone import backbone_digest
+from pipeline.code import own_code
+from tavlad import console
 from tavlad.inputs import Input
-from tavlad.learning import stage2
-from tavlad.learning.checkpoints import read_facts
-from tavlad.learning.examples import read_examples
-from tavlad.learning.fitting import Schedule
 from tavlad.outputs import publish
 from tavlad.params import Section
-from tavlad.report.training import describe
 from tavlad.store import Store
-from tavlad.video.frames import inputs
+
+if TYPE_CHECKING:
+    from tavlad.learning.fitting import Schedule
 
 Part = Literal["layer4", "downsample", "batchnorm", "fc", "vlad", "gru", "classifier"]
 
@@ -49,8 +44,10 @@ class Parameters(Section):
     precision: Literal["auto", "float32", "bfloat16"]
     deterministic: bool
 
-    def schedule(self) -> Schedule:
+    def schedule(self) -> "Schedule":
         """These numbers as the training loop takes them."""
+        from tavlad.learning.fitting import Schedule
+
         return Schedule(
             self.epochs,
             self.lr,
@@ -64,6 +61,7 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("split")
 @click.argument("index", type=click.Path(path_type=Path))
 @click.argument("frames", type=click.Path(path_type=Path))
@@ -72,6 +70,16 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
     """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write model.safetensors and curve.csv to OUTPUT."""
+    from tavlad import device as devices
+    from tavlad import making
+    from tavlad.errors import gpu_explained
+    from tavlad.features.backbone import backbone_digest
+    from tavlad.learning import stage2
+    from tavlad.learning.checkpoints import read_facts
+    from tavlad.learning.examples import read_examples
+    from tavlad.report.training import describe
+    from tavlad.video.frames import inputs
+
     params, store, stage = Parameters.load(), Store.open(), f"stage2@{split}"
     speed = devices.Speed(devices.choose(params.device), params.workers, stage)
     training, validation = (read_examples(index, split, part) for part in ("train", "validation"))

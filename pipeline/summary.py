@@ -7,15 +7,10 @@ from typing import ClassVar
 import click
 from pydantic import PositiveInt
 
+from pipeline.code import own_code
 from tavlad import console
 from tavlad.outputs import fresh
 from tavlad.params import Section
-from tavlad.report.attention import choose, draw_clips, write_attention
-from tavlad.report.cautions import cautions
-from tavlad.report.curves import draw_curves
-from tavlad.report.metrics import write_json
-from tavlad.report.results import read_results
-from tavlad.report.summary import headline, headline_line, print_table, write_classes
 from tavlad.store import Store
 
 
@@ -29,6 +24,7 @@ class Parameters(Section):
 
 
 @click.command()
+@own_code
 @click.argument("evaluate", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("stage1", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("stage2", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -43,6 +39,13 @@ def main(
 
     The attention before and after stage 2 is drawn over clips from FRAMES.
     """
+    from tavlad.report.attention import choose, draw_clips, write_attention
+    from tavlad.report.cautions import cautions
+    from tavlad.report.curves import draw_curves
+    from tavlad.report.metrics import write_json
+    from tavlad.report.results import read_results
+    from tavlad.report.summary import headline, headline_line, print_table, write_classes
+
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     with store.output("summary", output):
         results = read_results(evaluate, stage1, stage2, splits)

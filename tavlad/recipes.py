@@ -49,9 +49,14 @@ def made_by(module: str) -> dict[str, Any]:
     modules = closure(module)
     libraries = sorted({name.split(".")[0] for one in modules.values() for name in one.imports} - {*ROOMS})
     return {
-        "code": digest({name: one.digest for name, one in modules.items()}),
+        "code": code(module),
         "versions": versions(*(name for name in libraries if name not in sys.stdlib_module_names)),
     }
+
+
+def code(module: str, silent: Iterable[str] = tuple(SILENT)) -> str:
+    """Digest of the code of `closure`."""
+    return digest({name: one.digest for name, one in closure(module, silent).items()})
 
 
 def closure(module: str, silent: Iterable[str] = tuple(SILENT)) -> dict[str, Module]:

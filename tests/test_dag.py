@@ -159,7 +159,7 @@ def test_killed_four_times_it_ends_in_the_same_lock_and_computes_nothing_twice(w
 
 def test_clusters_re_run_the_codebook_and_what_follows(whole):
     done = whole.run("dvc", "exp", "run", "-S", "clusters=6")
-    assert ran(done.stdout) == {"params", "codebook", "stage1", "stage2", "evaluate", "summary"}
+    assert ran(done.stdout) == {"check", "codebook", "stage1", "stage2", "evaluate", "summary"}
     show = whole.run("dvc", "exp", "show", "--csv", "--only-changed", "--drop", ".*/.*").stdout
     assert "clusters" in show.splitlines()[0] and len(show.splitlines()) >= 4
     whole.run("git", "checkout", "-q", ".")

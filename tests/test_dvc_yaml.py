@@ -1,4 +1,4 @@
-"""dvc.yaml says what is true: the code and the parameters that it names for a stage are what the stage uses."""
+"""dvc.yaml says what is true: the digest and the parameters that it names for a stage are of what the stage uses."""
 
 import ast
 import importlib
@@ -8,56 +8,47 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import code
 from tavlad.params import Section, read_yaml
+from tavlad.recipes import closure
 
 ROOT = Path(__file__).parents[1]
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
 
 LOADED = """
-import sys, pipeline.{stage}
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
 for name, module in list(sys.modules.items()):
     if name.split(".")[0] in ("pipeline", "tavlad") and getattr(module, "__file__", None):
-        print(module.__file__)
+        print(name, module.__file__)
 """
 
 
-def code_deps(stage: str) -> set[str]:
-    return {dep for dep in STAGES[stage]["deps"] if dep.startswith(("pipeline/", "tavlad/"))}
+def imported(stage: str) -> set[str]:
+    """The modules that the digest of a stage's code is of."""
+    return set(closure(f"pipeline.{stage}", silent=()))
 
 
-def loaded(stage: str) -> set[str]:
-    """What Python really loads with the stage's module, but for empty files."""
-    command = [sys.executable, "-c", LOADED.format(stage=stage)]
-    files = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    paths = [Path(file) for file in files if file]
-    return {str(path.relative_to(ROOT)) for path in paths if path.stat().st_size}
+@pytest.mark.parametrize("stage", code.STAGES)
+def test_the_digest_is_of_all_that_python_loads_and_no_more(stage):
+    command = [sys.executable, "-c", LOADED, *imported(stage)]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    loaded = {name for name, file in (line.split(" ", 1) for line in lines) if Path(file).stat().st_size}
+    assert loaded == imported(stage)
 
 
-def written(stage: str) -> set[str]:
-    """What the sources say: imports followed by syntax, so those inside functions too."""
-    waiting, found = [f"pipeline.{stage}"], set()
-    while waiting:
-        path = ROOT.joinpath(*waiting.pop().split(".")).with_suffix(".py")
-        name = str(path.relative_to(ROOT))
-        if name in found or not path.exists():
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return found | {"pipeline/__init__.py"}
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_deps_are_the_import_closure_and_no_more(stage):
-    assert code_deps(stage) == loaded(stage) | written(stage), "correct the deps of this stage in dvc.yaml"
+def test_stages_see_their_code_as_a_digest_and_no_file_of_it():
+    assert list(STAGES) == ["check", *code.STAGES] and STAGES["check"]["deps"] == ["pipeline", "tavlad"]
+    for stage in code.STAGES:
+        file = f"data/code/{stage}.txt"
+        assert STAGES[stage]["deps"][0] == STAGES[stage]["cmd"].split()[3] == file
+        assert not [dep for dep in STAGES[stage]["deps"] if dep.startswith(("pipeline", "tavlad"))]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_are_those_that_decide_values(stage):
-    if stage == "params":
+    if stage == "check":
         assert STAGES[stage]["params"] == [{"params.yaml": None}]  # it checks the whole file
         return
     module = importlib.import_module(f"pipeline.{stage}")
@@ -79,7 +70,7 @@ def test_a_command_runs_the_module_of_its_stage(stage):
 
 
 def test_stage_1_reads_no_frame():
-    assert not any(name.startswith("tavlad/video/") for name in code_deps("stage1") | code_deps("codebook"))
+    assert not any(name.startswith("tavlad.video.") for name in imported("stage1") | imported("codebook"))
 
 
 def test_every_output_is_ignored_by_git_up_front():

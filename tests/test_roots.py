@@ -36,7 +36,7 @@ def project(new_project):
             film(made.folder / root / ("one" if number % 2 else "two") / f"{number}.avi", 8 + number, 20 * number)
     made.edit({**SMALL, "dataset": {"layout": "folders", "root": ROOTS[0]}})
     made.commit("roots")
-    made.run("dvc", "repro", "params")
+    made.run("dvc", "repro", "check")
     return made
 
 
@@ -70,7 +70,7 @@ def test_a_root_is_set_for_one_experiment_by_hydra_s_quotes(project):
 
 def test_a_root_that_is_no_folder_is_named(project):
     project.edit({"dataset": {"root": "data/raw/none"}})
-    done = project.run("python", "-m", "pipeline.index", "data/index", check=False)
+    done = project.run("python", "-m", "pipeline.index", "data/code/index.txt", "data/index", check=False)
     assert done.returncode == 1 and "dataset.root in params.yaml names 'data/raw/none'" in done.stderr
 
 

@@ -1,6 +1,7 @@
 """What a change reaches, stage by stage and clip by clip: everything downstream of it, and nothing else."""
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator
@@ -80,11 +81,11 @@ def stale_stages(project) -> set[str]:
 
 
 def reached(project, stale: set[str]) -> set[str]:
-    """`stale` and all that follows from their outputs by dvc.lock; that of `params` is a constant."""
+    """`stale` and all that follows from their outputs by dvc.lock; those of `check` follow from the code alone."""
     stages = {name.split("@")[0]: stage for name, stage in documents(project).items()}
     found = set(stale)
     for _ in stages:
-        outputs = [out["path"] for name in found - {"params"} for out in stages[name]["outs"]]
+        outputs = [out["path"] for name in found - {"check"} for out in stages[name]["outs"]]
         for name, stage in stages.items():
             paths = [Path(dep["path"]) for dep in stage["deps"]]
             if any(path == Path(out) or Path(out) in path.parents for path in paths for out in outputs):
@@ -118,29 +119,41 @@ def documents(project) -> dict:
 def test_a_parameter_reaches_what_follows_from_it(ready, what, stale, all_reached):
     with changed(ready, what):
         found = stale_stages(ready)
-    assert found == {"params", *stale.split()}  # which reads all of params.yaml, in no time
-    assert reached(ready, found) == {"params"} | all_reached
+    assert found == {"check", *stale.split()}  # which reads all of params.yaml, in no time
+    assert reached(ready, found) == {"check"} | all_reached
+
+
+def test_a_byte_of_a_video_reaches_what_follows_from_it(ready):
+    with changed(ready, VIDEO):
+        found = stale_stages(ready)
+    assert found == {"index", "decode"} and reached(ready, found) == since("index")
 
 
 @pytest.mark.parametrize(
     ("what", "stale", "all_reached"),
     [
-        (VIDEO, "index decode", since("index")),
-        ("pipeline/extract.py", "params extract", since("extract")),
-        ("tavlad/clips/scene.py", "params demo backbone", {"demo", "backbone"} | since("extract")),
-        ("tavlad/video/reader.py", "params decode", since("decode")),
-        ("tavlad/learning/kmeans.py", "params codebook", since("codebook")),
-        ("tavlad/model/temporal.py", "params stage1 stage2 evaluate", since("stage1")),
-        ("tavlad/learning/held_out.py", "params evaluate", since("evaluate")),
-        ("tavlad/report/cautions.py", "params summary", since("summary")),
+        ("pipeline/extract.py", "extract", since("extract")),
+        ("tavlad/clips/scene.py", "demo backbone", {"demo", "backbone"} | since("extract")),
+        ("tavlad/video/reader.py", "decode", since("decode")),
+        ("tavlad/learning/kmeans.py", "codebook", since("codebook")),
+        ("tavlad/model/temporal.py", "stage1 stage2 evaluate", since("stage1")),
+        ("tavlad/learning/held_out.py", "evaluate", since("evaluate")),
+        ("tavlad/report/cautions.py", "summary", since("summary")),
+        ("tavlad/console.py", " ".join(["demo", "backbone", *LINE]), {"demo", "backbone", *LINE}),
         ("tavlad/commands/predict.py", "", set()),
     ],
 )
-def test_a_byte_of_a_video_or_a_line_of_code_reaches_what_follows_from_it(ready, what, stale, all_reached):
+def test_a_line_of_code_changes_the_digests_of_the_stages_that_import_it(ready, what, stale, all_reached):
+    """Check says so as well, for `dvc status` knows of its own stage alone."""
     with changed(ready, what):
-        found = stale_stages(ready)
-    assert found == set(stale.split())
-    assert reached(ready, found) - {"params"} == all_reached
+        assert stale_stages(ready) == {"check"}
+        said = ready.run("python", "-m", "pipeline.check", "code").stdout
+        digests = {file.stem: file.read_text() for file in (ready.folder / "code").iterdir()}
+    written = {file.stem: file.read_text() for file in (ready.folder / "data" / "code").iterdir()}
+    found = {stage for stage in written if digests[stage] != written[stage]}
+    assert found == set(stale.split()) and reached(ready, found) == all_reached
+    named = re.search("the code of (.*) has changed", said)
+    assert (set(named[1].split(", ")) if named else set()) == found
 
 
 def clips_of(found: Iterable[Path]) -> list[str]:
@@ -156,8 +169,8 @@ def clips_of(found: Iterable[Path]) -> list[str]:
     ("what", "stages", "decoded", "extracted"),
     [
         (VIDEO, "index decode extract", "one", "one"),
-        ("tavlad/features/layer4.py", "params extract", "none", "all"),
-        ({"decode": {"tolerance": 0.2}}, "params decode", "none", "none"),
+        ("tavlad/features/layer4.py", "check extract", "none", "all"),
+        ({"decode": {"tolerance": 0.2}}, "check decode", "none", "none"),
     ],
     ids=named,
 )
@@ -198,6 +211,7 @@ def test_a_changed_value_is_computed_and_an_old_result_is_not_published_for_it(r
     old = [digests(out) for out in outs]
     try:
         with changed(ready, VALUES[stage]):
+            ready.run("python", "-m", "pipeline.check", "data/code")
             ready.run(*shlex.split(documents(ready)[name]["cmd"]))
         new = [digests(out) for out in outs]
     finally:
@@ -213,7 +227,7 @@ def digests(output: Path) -> dict[str, str]:
 
 
 def test_a_comment_changes_nothing_that_costs(ready):
-    """Every costly stage runs again, for DVC sees bytes of code; each finds its results and writes the same files."""
+    """Check alone runs: no digest has changed."""
     store = ready.folder / "data" / ".store"
 
     def results() -> dict[Path, int]:
@@ -227,6 +241,6 @@ def test_a_comment_changes_nothing_that_costs(ready):
         for room in ("pipeline", "tavlad"):
             for file in filter(lambda path: path.stat().st_size, (ready.folder / room).rglob("*.py")):
                 file.write_text(file.read_text().replace('"""', '"""Said anew: ', 1) + "# a comment\n")
-        assert ran(ready.run("dvc", "repro", "evaluate").stdout) == {"params", "backbone", *LINE} - {"summary"}
+        assert ran(ready.run("dvc", "repro", "evaluate").stdout) == {"check"}
         assert outputs() == published
     assert results() == before and {path.parts[-3] for path in before} >= {"codebook", "stage1", "stage2", "evaluate"}

@@ -34,12 +34,12 @@ class Settings:
         if here not in sys.path:
             sys.path.insert(0, here)  # as `python -m pipeline.decode` has it, which a console script has not
         try:
-            from pipeline import codebook, dataset, decode, extract, index, params, stage1, stage2
+            from pipeline import check, codebook, dataset, decode, extract, index, stage1, stage2
         except ModuleNotFoundError as error:
             if error.name != "pipeline":
                 raise
             raise click.ClickException("pipeline/ is missing: run from the folder that holds dvc.yaml.") from None
-        params.check()
+        check.check()
         first = stage1.Parameters.load()
         return cls(
             dataset.Dataset.load(),

@@ -13,6 +13,7 @@ from pipeline.index import main as index
 from tavlad.clips import table
 from tests.checking.lists import listed
 from tests.checking.own import check, named, own_clips
+from tests.stages import own_code
 
 SPLITS = {
     "ucf101": [(9_537, 3_783), (9_586, 3_734), (9_624, 3_696)],
@@ -35,7 +36,7 @@ def test_a_whole_data_set_is_found_complete(layout, stand_in, project, tmp_path)
     before = sorted(root.rglob("*"))
     project(root, layout)
 
-    made = CliRunner().invoke(index, ["index"])
+    made = CliRunner().invoke(index, [own_code("index"), "index"])
     assert made.exit_code == 0, made.output
     clips = table.read_clips(Path("index/clips.csv"))
     assert (len(clips), {clip.status for clip in clips}) == (USED[layout], {"present"})

@@ -6,7 +6,7 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.params import check
+from pipeline.check import check
 from tavlad.experiments.plan import read_plan, run_named, runs
 
 ROOT = Path(__file__).parents[2]

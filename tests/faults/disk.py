@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.test_decode import ROOT, configure, film, index
+from tests.stages import own_code
 
 __all__ = ["configure", "film", "index"]
 
@@ -23,7 +24,7 @@ def decode(folder: Path, store: Path, output: Path | str = "frames", bytes_a_fil
             resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, bytes_a_file))
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TAVLAD_STORE": str(store), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "pipeline.decode", "clips.csv", str(output)]
+    command = [sys.executable, "-m", "pipeline.decode", own_code("decode", folder), "clips.csv", str(output)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, preexec_fn=limit)
     return done.returncode, done.stdout, done.stderr
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from pipeline import decode, index
 from tavlad.clips.table import read_clips
 from tests.pipeline.test_decode import PARAMETERS, film
+from tests.stages import own_code
 
 DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, exclude: []}\nindex: {seed: 1}\n"
 
@@ -41,7 +42,7 @@ def films(root: Path, clips: int) -> None:
 
 def indexed(root: str = "raw") -> str:
     name_root(root)
-    done = CliRunner().invoke(index.main, ["index"])
+    done = CliRunner().invoke(index.main, [own_code("index"), "index"])
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -51,7 +52,7 @@ def test_spaces_and_accents_in_the_path_of_the_project(tmp_path, monkeypatch):
     films(folder / "raw", 3)
     indexed()
     for new in (6, 0):
-        done = CliRunner().invoke(decode.main, ["index/clips.csv", "frames"])
+        done = CliRunner().invoke(decode.main, [own_code("decode"), "index/clips.csv", "frames"])
         assert done.exit_code == 0 and f"decoded 6 clips ({new} new)" in done.stdout, done.output
     ids = {clip.id for clip in read_clips(Path("index/clips.csv"))}
     assert {str(path.relative_to("frames"))[:-3] for path in Path("frames").rglob("*.h5")} == ids
@@ -70,10 +71,10 @@ def test_links_to_videos_and_to_the_root_give_what_the_files_give(tmp_path, monk
         indexed(root)
         tables.append(Path("index/clips.csv").read_bytes())
     assert tables[0] == tables[1] == tables[2]
-    done = CliRunner().invoke(decode.main, ["index/clips.csv", "frames"])
+    done = CliRunner().invoke(decode.main, [own_code("decode"), "index/clips.csv", "frames"])
     assert done.exit_code == 0 and "decoded 6 clips (6 new)" in done.stdout, done.output
     next((tmp_path / "elsewhere").rglob("*.avi")).unlink()  # a link that leads nowhere
-    done = CliRunner().invoke(index.main, ["index"])
+    done = CliRunner().invoke(index.main, [own_code("index"), "index"])
     assert "(1 missing)" in done.output
 
 

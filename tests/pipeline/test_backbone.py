@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from pipeline.backbone import main
 from tavlad.features.backbone import backbone_digest, load_backbone
 from tavlad.store import Store
+from tests.stages import own_code
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(weights: str, seed: int = 1) -> Result:
     Path("params.yaml").write_text(f"backbone: {{weights: {weights}, seed: {seed}}}\n")
-    return CliRunner().invoke(main, ["data/backbone/backbone.safetensors"])
+    return CliRunner().invoke(main, [own_code("backbone"), "data/backbone/backbone.safetensors"])
 
 
 def test_random_is_made_once_and_is_the_same_in_another_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

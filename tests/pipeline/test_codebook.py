@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from pipeline.codebook import main
 from tavlad.clips.table import Clip, Split, write_classes, write_clips, write_split
 from tavlad.features.cache import write_maps
+from tests.stages import own_code
 
 
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -27,7 +28,9 @@ def test_empty_clusters_are_a_warning_each_time(
     maps = np.eye(8, dtype=np.float16)[np.arange(16) % kinds].reshape(1, 4, 2, 2, 8).transpose(0, 1, 4, 2, 3)
     write_maps(Path("features/a/one.h5"), "a/one", maps, "recipe", [None], {})
     for _ in range(2):  # computed, then found in the store
-        outcome = CliRunner().invoke(main, ["split1", "index", "features", "codebook.safetensors"])
+        outcome = CliRunner().invoke(
+            main, [own_code("codebook"), "split1", "index", "features", "codebook.safetensors"]
+        )
         assert outcome.exit_code == 0, outcome.output
         assert "4 clusters of 16 descriptors in " in outcome.output and f" {empty} empty, " in outcome.output
         assert ("warning: codebook@split1: 1 of 4 clusters are empty" in outcome.output) == bool(empty)

@@ -15,6 +15,7 @@ import pytest
 from tavlad.clips.table import Clip, clip_id, write_clips
 from tavlad.recipes import file_digest
 from tavlad.video.frames import read_facts, read_frames_file, read_recipe
+from tests.stages import own_code
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["open/a #1 & b;! [x].avi", "open/été.v2.avi", "close/plain.avi"]
@@ -60,7 +61,7 @@ def configure(folder: Path, **changes: float) -> None:
 
 def start(folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TAVLAD_STORE": str(folder / "store"), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "pipeline.decode", "clips.csv", "frames"]
+    command = [sys.executable, "-m", "pipeline.decode", own_code("decode", folder), "clips.csv", "frames"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 

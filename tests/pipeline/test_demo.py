@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.demo import main
 from tavlad.clips import demo
+from tests.stages import own_code
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(project: Path, groups: int) -> Result:
     (project / "params.yaml").write_text(f"demo: {{seed: 2, groups: {groups}, clips: 1}}\n")
-    return CliRunner().invoke(main, ["out"])
+    return CliRunner().invoke(main, [own_code("demo"), "out"])
 
 
 def written(project: Path) -> dict[str, bytes]:

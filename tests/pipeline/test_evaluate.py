@@ -21,6 +21,7 @@ from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
 from tavlad.video.decoded import DecodedClip
 from tavlad.video.frames import read_frames_file, write_frames
+from tests.stages import own_code
 
 CLASSES = ["dance", "jump", "run"]
 TEST = ("dance/b #1", "jump/b", "run/b", "run/c")
@@ -83,7 +84,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run() -> Result:
-    return CliRunner().invoke(main, ["split1", "index", "features", "frames", "stage1", "stage2", "out"])
+    return CliRunner().invoke(
+        main, [own_code("evaluate"), "split1", "index", "features", "frames", "stage1", "stage2", "out"]
+    )
 
 
 def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path) -> None:

@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.index import main
 from tavlad.clips import table
+from tests.stages import own_code
 
 PARAMS = """
 dataset: {{root: videos, layout: folders, groups: "(p.)_", validation: 0.25, exclude: [{exclude}]}}
@@ -27,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(project: Path, exclude: str = "", seed: str = "0") -> Result:
     (project / "params.yaml").write_text(PARAMS.format(exclude=exclude, seed=seed))
-    return CliRunner().invoke(main, ["out"])
+    return CliRunner().invoke(main, [own_code("index"), "out"])
 
 
 def written(project: Path) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from tavlad.learning.scores import Predictions
 from tavlad.report.metrics import stage_metrics, write_json
 from tavlad.video.decoded import DecodedClip
 from tavlad.video.frames import write_frames
+from tests.stages import own_code
 
 CLASSES = ("a", "b", "c")
 CURVE = "epoch,loss,accuracy,lr\n1,1.1,0.4,0.01\n2,0.2,0.95,0.005\n"
@@ -66,7 +67,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*splits: str) -> str:
-    outcome = CliRunner().invoke(main, ["evaluate", "stage1", "stage2", "frames", "summary", "metrics.json", *splits])
+    outcome = CliRunner().invoke(
+        main, [own_code("summary"), "evaluate", "stage1", "stage2", "frames", "summary", "metrics.json", *splits]
+    )
     assert outcome.exit_code == 0, outcome.output
     return outcome.output
 
@@ -107,6 +110,8 @@ def test_clips_that_were_asked_for_are_drawn_and_unknown_ones_stop_it_before_it_
     run("split1")
     assert [path.name for path in (project / "summary/attention").iterdir()] == ["clip 2.png"]
     write_params(["clip 2", "clip 99"])
-    outcome = CliRunner().invoke(main, ["evaluate", "stage1", "stage2", "frames", "new", "metrics.json", "split1"])
+    outcome = CliRunner().invoke(
+        main, [own_code("summary"), "evaluate", "stage1", "stage2", "frames", "new", "metrics.json", "split1"]
+    )
     assert outcome.exit_code == 1 and "clip 99: no clip has this id" in outcome.output
     assert not (project / "new").exists()

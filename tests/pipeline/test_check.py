@@ -1,5 +1,8 @@
 """What params.yaml may not say, refused by name."""
 
+import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -7,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from pipeline.params import check, check_splits, main
+from pipeline import index
+from pipeline.check import changed, check, check_splits, main
+from pipeline.code import STAGES, digest_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,15 +67,46 @@ def test_presets_are_let_through(preset: str) -> None:
     check(ROOT / "presets" / f"{preset}.yaml")
 
 
-def test_the_output_says_the_same_whatever_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digests_are_those_of_the_code_whatever_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     seen = set()
     Path("dvc.yaml").write_text("vars: [{split: [split1, split2]}]\n")
     for clusters in (8, 16):
         write(tmp_path / "params.yaml", {"clusters": clusters})
-        assert CliRunner().invoke(main, ["data/params.txt"]).exit_code == 0
-        seen.add(Path("data/params.txt").read_bytes())
-    assert len(seen) == 1  # so that nothing is stale for having been checked
+        done = CliRunner().invoke(main, ["data/code"])
+        assert done.exit_code == 0 and "no stage's code has changed" in done.stdout
+        seen.add(tuple(Path(f"data/code/{stage}.txt").read_text() for stage in STAGES))
+    assert seen == {tuple(f"{digest_of(stage)}\n" for stage in STAGES)}  # nothing is stale for having been checked
+
+
+def test_stages_whose_code_changed_since_they_ran_are_named(tmp_path: Path) -> None:
+    for stage in STAGES:
+        (tmp_path / f"{stage}.txt").write_text(f"{stage}\n")
+    dep = {"path": f"{tmp_path}/stage1.txt", "md5": hashlib.md5(b"stage1\n").hexdigest()}
+    lock = {
+        "stages": {"stage1@split1": {"deps": [dep]}, "index": {"deps": [{"path": f"{tmp_path}/index.txt", "md5": "0"}]}}
+    }
+    YAML().dump(lock, tmp_path / "dvc.lock")
+    assert changed(tmp_path, tmp_path / "dvc.lock") == ["index"]
+    assert changed(tmp_path, tmp_path / "none.lock") == []
+
+
+def test_neither_torch_nor_any_other_heavy_library_is_imported() -> None:
+    code = (
+        "import sys, pipeline.check; print({'torch', 'av', 'sklearn', 'h5py', 'matplotlib', 'numpy'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("written", ["0" * 64, "", None])
+def test_a_stage_that_would_run_other_code_stops(tmp_path: Path, written: str | None) -> None:
+    file = tmp_path / "index.txt"
+    if written is not None:
+        file.write_text(written)
+    done = CliRunner().invoke(index.main, [str(file), "out"])
+    assert done.exit_code == 1 and done.output.count("\n") == 1
+    assert "the code of stage index is not what" in done.output and "Run `dvc repro`" in done.output
 
 
 @pytest.mark.parametrize("name", ["split 1", "a;b", "Split1", "$x", "", "é"])

@@ -1,5 +1,6 @@
-"""Stage params: all of params.yaml is checked, and what does not go together is refused, before anything else runs."""
+"""Stage check: params.yaml is checked before anything else runs, and each stage's code gets a digest for DVC to see."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import click
 
 from pipeline import backbone, codebook, decode, demo, evaluate, extract, index, stage1, stage2, summary
+from pipeline.code import STAGES, digest_of
 from pipeline.dataset import Dataset
 from tavlad import console
+from tavlad.outputs import fresh
 from tavlad.params import Section, read_yaml
 
-STAGES: tuple[type[Section], ...] = (
+SECTIONS: tuple[type[Section], ...] = (
     Dataset,
     *(
         stage.Parameters
@@ -26,14 +29,14 @@ def check(path: Path | str = "params.yaml") -> None:
     """Raise a ClickException naming every key of `path` that is unknown, wrong, or in conflict with another."""
     document = read_yaml(path)
     messages = []
-    for stage in STAGES:
+    for stage in SECTIONS:
         try:
             stage.load(path)
         except click.ClickException as error:
             messages.append(error.message)
     if messages:
         raise click.ClickException("\n".join(dict.fromkeys(messages)))
-    known = {stage.section for stage in STAGES} | {key for stage in STAGES for key in stage.shared}
+    known = {stage.section for stage in SECTIONS} | {key for stage in SECTIONS for key in stage.shared}
     rows = [(key, "no stage reads it") for key in document if key not in known]
     rows += conflicts(document)
     if rows:
@@ -71,16 +74,27 @@ def check_splits(path: Path | str = "dvc.yaml") -> None:
         )
 
 
+def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
+    """The stages whose digest in the folder `codes` is not the one that they last ran with, by dvc.lock."""
+    ran = read_yaml(lock)["stages"].values() if Path(lock).is_file() else ()
+    known = {Path(dep["path"]): dep["md5"] for stage in ran for dep in stage.get("deps", ())}
+    md5s = {file.stem: md5 for file, md5 in known.items() if file.parent.name == codes.name}
+    now = {stage: hashlib.md5((codes / f"{stage}.txt").read_bytes(), usedforsecurity=False) for stage in STAGES}
+    return [stage for stage in STAGES if stage in md5s and md5s[stage] != now[stage].hexdigest()]
+
+
 @click.command()
-@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-def main(output: Path) -> None:
-    """Check params.yaml and write a constant to OUTPUT, which the first stages wait for."""
+@click.argument("codes", type=click.Path(file_okay=False, path_type=Path))
+def main(codes: Path) -> None:
+    """Check params.yaml, and write the digest of each stage's code, by which DVC sees it, to CODES/<stage>.txt."""
     check()
     check_splits()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.unlink(missing_ok=True)
-    output.write_text("params.yaml was checked\n", encoding="utf-8")
-    console.done("params: every key is known and in range, and they go together")
+    fresh(codes)
+    for stage in STAGES:
+        (codes / f"{stage}.txt").write_text(f"{digest_of(stage)}\n", encoding="utf-8", newline="\n")
+    names = changed(codes)
+    code = f"the code of {', '.join(names)} has changed" if names else "no stage's code has changed"
+    console.done(f"check: params.yaml is in order; {code}")
 
 
 if __name__ == "__main__":

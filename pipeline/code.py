@@ -1,0 +1,31 @@
+"""The digest of a stage's code: what DVC sees of it, and what the stage that runs compares itself with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tavlad.recipes import code
+
+STAGES = ("demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary")
+
+
+def digest_of(stage: str) -> str:
+    """The digest of all code that pipeline/<stage>.py imports, of what prints and keeps results as well."""
+    return code(f"pipeline.{stage}", silent=())
+
+
+def own_code(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The first argument of a stage, data/code/<stage>.txt: a ClickException if it holds the digest of other code."""
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.argument("code", type=kind, expose_value=False, callback=_compare)(command)
+
+
+def _compare(context: click.Context, parameter: click.Parameter, file: Path) -> None:
+    written = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+    if written != digest_of(file.stem):
+        raise click.ClickException(
+            f"the code of stage {file.stem} is not what {file} says: it was edited since stage check ran. "
+            "Run `dvc repro` (without -s)."
+        )
