@@ -36,9 +36,7 @@ def experiment() -> None:
 
 def _runner(plan: Plan, chosen: Experiment) -> click.Command:
     # `short_help`, or click cuts the title at its first full stop: "Ablations (Fig."
-    @click.command(
-        short_help=chosen.title, help=f"{chosen.title}. What already ran on this commit is not run again."
-    )
+    @click.command(short_help=chosen.title, help=f"{chosen.title}. What already ran on this commit is not run again.")
     @click.option("--seeds", default="", help="Such as 1,2,3, instead of those in experiments.yaml.")
     @click.option("--stage1", is_flag=True, help="Stop after stage 1; names then end in -stage1.")
     @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at the same time.")

@@ -52,9 +52,7 @@ def test_fewer_classes_than_one_are_refused(clip: Path, model: Path, top: str) -
     assert outcome.exit_code == 2 and "--top" in outcome.output and "x>=1" in outcome.output
 
 
-def test_all_classes_are_printed_where_fewer_exist_than_are_asked_for(
-    clip: Path, model: Path, tmp_path: Path
-) -> None:
+def test_all_classes_are_printed_where_fewer_exist_than_are_asked_for(clip: Path, model: Path, tmp_path: Path) -> None:
     assert len(CLASSES) == 3
     lines = run(model, clip, make_clip(tmp_path / "other.mp4"), "--top", "9").stdout.splitlines()
     assert "".join(line[0] for line in lines) == "┏┃┡│││├│││└"
@@ -143,9 +141,7 @@ def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(
     assert outcome.stderr.startswith(f"Error: {first} is a stage 1 model") and len(outcome.stderr.splitlines()) == 1
 
 
-def test_a_gpu_without_room_for_the_model_is_named(
-    clip: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gpu_without_room_for_the_model_is_named(clip: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def move(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
