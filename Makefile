@@ -42,6 +42,7 @@ faults: $(VENV)/.installed-test
 
 lint: $(VENV)/.installed-dev
 	ruff check .
+	ruff format --check .
 	mypy
 
 clean:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tavlad.clips.demo import CLASSES
+from tavlad.demo.generator import CLASSES
 from tavlad.video.frames import read_frames_file
 
 

@@ -8,9 +8,9 @@ from pydantic import NonNegativeInt
 
 from pipeline.code import own_code
 from tavlad import console
-from tavlad.outputs import publish
 from tavlad.params import Section
-from tavlad.store import Store
+from tavlad.store.making import publish
+from tavlad.store.store import Store
 
 
 class Parameters(Section):
@@ -26,13 +26,15 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(output: Path) -> None:
     """Write the weights, under torchvision's names, to the safetensors file OUTPUT."""
-    from tavlad import making
     from tavlad.features import weights
     from tavlad.features.backbone import backbone_digest
+    from tavlad.store import making
 
     params, store = Parameters.load(), Store.open()
     with store.output("backbone", output):
-        made = making.made(store, "backbone", weights.make, weights.Source.of(params.weights, params.seed), None)
+        made = making.made(
+            store, "backbone", weights.make_backbone, weights.Source.of(params.weights, params.seed), None
+        )
         publish(made.path, output)
     store.record("backbone", {"seconds": made.seconds})
     console.done(f"backbone: ResNet-34 from '{params.weights}', digest {backbone_digest(output)[:12]}")

@@ -12,8 +12,8 @@ from pipeline import backbone, codebook, decode, demo, evaluate, extract, index,
 from pipeline.code import STAGES, digest_of
 from pipeline.dataset import Dataset
 from tavlad import console
-from tavlad.outputs import fresh
 from tavlad.params import Section, read_yaml
+from tavlad.store.making import fresh
 
 SECTIONS: tuple[type[Section], ...] = (
     Dataset,
@@ -25,7 +25,7 @@ SECTIONS: tuple[type[Section], ...] = (
 ADVICE = "Correct params.yaml; its comments and presets/ say what each key takes."
 
 
-def check(path: Path | str = "params.yaml") -> None:
+def check_params(path: Path | str = "params.yaml") -> None:
     """Raise a ClickException naming every key of `path` that is unknown, wrong, or in conflict with another."""
     document = read_yaml(path)
     messages = []
@@ -87,7 +87,7 @@ def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
 @click.argument("codes", type=click.Path(file_okay=False, path_type=Path))
 def main(codes: Path) -> None:
     """Check params.yaml, and write the digest of each stage's code, by which DVC sees it, to CODES/<stage>.txt."""
-    check()
+    check_params()
     check_splits()
     fresh(codes)
     for stage in STAGES:

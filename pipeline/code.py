@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tavlad.recipes import code
+from tavlad.store.recipes import code
 
 STAGES = ("demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary")
 

@@ -10,10 +10,10 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from pipeline.code import own_code
 from pipeline.dataset import Dataset
 from tavlad import console
-from tavlad.clips.table import read_clips
-from tavlad.outputs import fresh, publish
+from tavlad.data.table import read_clips
 from tavlad.params import Section
-from tavlad.store import Store
+from tavlad.store.making import fresh, publish
+from tavlad.store.store import Store
 
 COUNTS = "counts.csv"
 
@@ -42,9 +42,8 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(table: Path, output: Path) -> None:
     """Decode the clips of TABLE (clips.csv), below dataset.root, to OUTPUT/<clip id>.h5, and count in counts.csv."""
-    from tavlad.video.batch import Tally, decode_all
+    from tavlad.video.batch import Tally, Tolerance, decode_all
     from tavlad.video.decode import Limits, Sampling
-    from tavlad.video.tolerance import Tolerance
 
     root, params, store, started = Dataset.load().folder(), Parameters.load(), Store.open(), time.monotonic()
     limits = Limits(params.workers, params.deadline, params.memory)

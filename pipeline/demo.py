@@ -8,10 +8,10 @@ from pydantic import Field
 
 from pipeline.code import own_code
 from tavlad import console
-from tavlad.clips.table import SPLITS
-from tavlad.outputs import fresh, publish
+from tavlad.data.table import SPLITS
 from tavlad.params import Section
-from tavlad.store import Store
+from tavlad.store.making import fresh, publish
+from tavlad.store.store import Store
 
 
 class Parameters(Section):
@@ -28,16 +28,18 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the demo's clips, lists and true boxes to the folder OUTPUT."""
-    from tavlad import making
-    from tavlad.clips import demo
+    from tavlad.demo import generator
+    from tavlad.store import making
 
     params, store = Parameters.load(), Store.open()
     with store.output("demo", output):
-        made = making.made(store, "demo", demo.make, demo.Size(params.seed, params.groups, params.clips), None)
+        made = making.made(
+            store, "demo", generator.make_demo, generator.Size(params.seed, params.groups, params.clips), None
+        )
         publish(made.path, fresh(output))
-    clips = params.groups * params.clips * len(demo.CLASSES)
+    clips = params.groups * params.clips * len(generator.CLASSES)
     store.record("demo", {"seconds": made.seconds, "clips": clips})
-    facts = f"{clips} clips, {len(demo.CLASSES)} classes, {params.groups} groups, seed {params.seed}"
+    facts = f"{clips} clips, {len(generator.CLASSES)} classes, {params.groups} groups, seed {params.seed}"
     console.done(f"demo: {facts}, in {output}")
 
 

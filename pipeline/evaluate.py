@@ -2,19 +2,19 @@
 
 import time
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import click
 from pydantic import NonNegativeInt, PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
-from tavlad.clips.table import read_classes
-from tavlad.inputs import Input, Inputs
-from tavlad.outputs import fresh, publish
-from tavlad.params import Section
-from tavlad.recipes import file_digest
-from tavlad.store import Store
+from tavlad.data.table import read_classes
+from tavlad.params import Device, Section
+from tavlad.store.inputs import Input, Inputs
+from tavlad.store.making import fresh, publish
+from tavlad.store.recipes import file_digest
+from tavlad.store.store import Store
 
 
 class Parameters(Section):
@@ -25,7 +25,7 @@ class Parameters(Section):
     silent: ClassVar[tuple[str, ...]] = ("device", "workers")
     top: PositiveInt
     deterministic: bool
-    device: Literal["auto", "cpu", "cuda"]
+    device: Device
     workers: NonNegativeInt
 
 
@@ -41,39 +41,38 @@ class Parameters(Section):
 def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, stage2: Path, output: Path) -> None:
     """Score the held-out clips of SPLIT with the models in STAGE1 and STAGE2 and write what they say to OUTPUT."""
     from tavlad import device as devices
-    from tavlad import making
+    from tavlad.data.table import read_examples
     from tavlad.errors import gpu_explained
     from tavlad.features import cache
-    from tavlad.learning import held_out
-    from tavlad.learning.checkpoints import read_facts
-    from tavlad.learning.examples import read_examples
-    from tavlad.learning.outcome import read_curve
+    from tavlad.learning import scoring
+    from tavlad.learning.checkpoints import read_curve, read_facts
     from tavlad.report.evaluation import cropped_boxes, write_evaluation
+    from tavlad.store import making
     from tavlad.video import frames as frame_store
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     stage, device = f"evaluate@{split}", devices.choose(params.device)
     examples, classes = read_examples(index, split, "test"), tuple(read_classes(index / "classes.txt"))
-    held_out.require_files(examples, (features, frames))
+    scoring.require_files(examples, (features, frames))
 
     def scored(name: str, model: Path, inputs: Inputs) -> Path:
         file = model / "model.safetensors"
         precision = devices.precision(read_facts(model).precision, device)
-        wanted = held_out.Scoring(
+        wanted = scoring.Scoring(
             name, examples, classes, inputs, Input(file, file_digest(file)), precision, params.deterministic
         )
         speed = devices.Speed(device, params.workers, f"{stage} {name}")
-        return making.made(store, "evaluate", held_out.make, wanted, speed).path
+        return making.made(store, "evaluate", scoring.make_scores, wanted, speed).path
 
     with store.output(stage, output), gpu_explained("frames"):
-        first = scored("stage1", stage1, cache.inputs(features, examples.ids))
+        first = scored("stage1", stage1, cache.maps_inputs(features, examples.ids))
         # after 0 epochs the model is that of stage 1: its scores come from the cached maps, not again from frames
-        trained = bool(read_curve(stage2))
-        final = scored("stage2", stage2, frame_store.inputs(frames, examples.ids)) if trained else first
+        trained = len(read_curve(stage2)["epoch"]) > 0
+        final = scored("stage2", stage2, frame_store.frames_inputs(frames, examples.ids)) if trained else first
         fresh(output)
         for name, folder in (("_stage1", first), ("", final)):
             publish(folder / "predictions.h5", output / f"predictions{name}.h5")
-            publish(folder / "looks.h5", output / f"looks{name}.h5")
+            publish(folder / "attention.h5", output / f"attention{name}.h5")
         boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2))
         line = write_evaluation(output, index, split, params.top, boxes)
     store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})

@@ -4,18 +4,19 @@ import time
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
-from tavlad.clips.table import read_clips
-from tavlad.inputs import Input
-from tavlad.outputs import fresh, publish
-from tavlad.params import Section
-from tavlad.store import Store
+from tavlad.data.table import read_clips
+from tavlad.model.settings import Features
+from tavlad.params import Device, Precision, Section
+from tavlad.store.inputs import Input
+from tavlad.store.making import fresh, publish
+from tavlad.store.store import Store
 
 if TYPE_CHECKING:
     from tavlad.features import extraction
@@ -34,10 +35,10 @@ class Parameters(Section):
     seed: NonNegativeInt
     batch: int = Field(ge=3)  # a lone frame may run through other kernels than a batch does
     crop: PositiveInt
-    features: Literal["relu", "pre_relu"]
-    precision: Literal["auto", "float32", "bfloat16"]
+    features: Features
+    precision: Precision
     deterministic: bool
-    device: Literal["auto", "cpu", "cuda"]
+    device: Device
     workers: NonNegativeInt
 
 
@@ -50,20 +51,25 @@ class Parameters(Section):
 def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     """Write the maps of the CLIPS (clips.csv), whose stored FRAMES go through BACKBONE, to the folder FEATURES."""
     from tavlad import device as devices
-    from tavlad import making
     from tavlad.errors import gpu_explained
     from tavlad.features import cache, extraction
     from tavlad.features.backbone import backbone_digest
+    from tavlad.store import making
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     device = devices.choose(params.device)
     wanted = extraction.Extraction(
-        Input(backbone, backbone_digest(backbone)), params.features, devices.precision(params.precision, device),
-        params.deterministic, params.views, params.seed, params.crop,
-    )  # fmt: skip
+        Input(backbone, backbone_digest(backbone)),
+        params.features,
+        devices.precision(params.precision, device),
+        params.deterministic,
+        params.views,
+        params.seed,
+        params.crop,
+    )
     passes = extraction.Passes(device, params.batch, params.workers + 1)
     each = frames_of([clip.id for clip in read_clips(clips)], frames)
-    results = making.made_all(store, "extract", extraction.make, wanted, each, passes, cache.read_recipe)
+    results = making.made_all(store, "extract", extraction.make_maps, wanted, each, passes, cache.read_maps_recipe)
     with store.output("extract", features), console.bar("extract", len(each), "clips") as advance, gpu_explained(LOWER):
         fresh(features)
         new, passed, bad = 0, 0, []
@@ -87,13 +93,13 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
 def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frames]":
     """The stored frames of each of `clips`; `Failures` names those without."""
     from tavlad.features import extraction
-    from tavlad.video.frames import read_recipe
+    from tavlad.video.frames import read_frames_recipe
 
     found, rows = {}, []
     for clip in clips:
         file = frames / f"{clip}.h5"
         try:
-            found[clip] = extraction.Frames(clip, Input(file, read_recipe(file)))
+            found[clip] = extraction.Frames(clip, Input(file, read_frames_recipe(file)))
         except (OSError, ValueError) as error:
             rows.append((clip, f"no file of the frame store at {file}: {error}"))
     if rows:

@@ -10,9 +10,9 @@ from pydantic import Field
 from pipeline.code import own_code
 from pipeline.dataset import Dataset
 from tavlad import console
-from tavlad.outputs import fresh
 from tavlad.params import Section
-from tavlad.store import Store
+from tavlad.store.making import fresh
+from tavlad.store.store import Store
 
 
 class Parameters(Section):
@@ -27,15 +27,15 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, true boxes, exclusions."""
-    from tavlad.clips import boxes, layouts, table
+    from tavlad.data import boxes, indexing, table
 
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     root = dataset.folder()
     with store.output("index", output):
-        index = layouts.build(
+        index = indexing.build_index(
             root, dataset.layout, dataset.groups, dataset.validation, dataset.exclude, parameters.seed
         )
-        clips = layouts.hashed(root, index.clips)
+        clips = indexing.hashed(root, index.clips)
         fresh(output)
         table.write_clips(output / "clips.csv", clips)
         for name, split in zip(table.SPLITS, index.splits, strict=True):

@@ -1,48 +1,35 @@
 """Stage stage2@split: end to end from frames, from stage 1's checkpoint on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import click
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pipeline.code import own_code
+from pipeline.training import TrainingSection, describe
 from tavlad import console
-from tavlad.inputs import Input
-from tavlad.outputs import publish
-from tavlad.params import Section
-from tavlad.store import Store
+from tavlad.model.settings import Part
+from tavlad.store.inputs import Input
+from tavlad.store.making import publish
+from tavlad.store.store import Store
 
 if TYPE_CHECKING:
     from tavlad.learning.fitting import Schedule
 
-Part = Literal["layer4", "downsample", "batchnorm", "fc", "vlad", "gru", "classifier"]
 
-
-class Parameters(Section):
+class Parameters(TrainingSection):
     """Section `stage2`."""
 
     section: ClassVar[str] = "stage2"
     shared: ClassVar[tuple[str, ...]] = ("crop", "seed", "device", "workers", "precision", "deterministic")
     silent: ClassVar[tuple[str, ...]] = ("device", "workers")
     epochs: NonNegativeInt  # 0: the model as stage 1 left it, with its backbone
-    lr: PositiveFloat
     lr_head: PositiveFloat
-    halve_every: PositiveInt
-    batch: PositiveInt
     micro_batch: PositiveInt
-    dropout: float = Field(ge=0, lt=1)
-    clip: NonNegativeFloat
-    eps: PositiveFloat
-    weight_decay: NonNegativeFloat
     train: Annotated[list[Part], Field(min_length=1)]
     augment: bool
     crop: PositiveInt
-    seed: NonNegativeInt
-    device: Literal["auto", "cpu", "cuda"]
-    workers: NonNegativeInt
-    precision: Literal["auto", "float32", "bfloat16"]
-    deterministic: bool
 
     def schedule(self) -> "Schedule":
         """These numbers as the training loop takes them."""
@@ -71,30 +58,36 @@ class Parameters(Section):
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
     """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write model.safetensors and curve.csv to OUTPUT."""
     from tavlad import device as devices
-    from tavlad import making
+    from tavlad.data.table import read_examples
     from tavlad.errors import gpu_explained
     from tavlad.features.backbone import backbone_digest
     from tavlad.learning import stage2
     from tavlad.learning.checkpoints import read_facts
-    from tavlad.learning.examples import read_examples
-    from tavlad.report.training import describe
-    from tavlad.video.frames import inputs
+    from tavlad.store import making
+    from tavlad.video.frames import frames_inputs
 
     params, store, stage = Parameters.load(), Store.open(), f"stage2@{split}"
     speed = devices.Speed(devices.choose(params.device), params.workers, stage)
     training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
-    wanted = stage2.Training(
-        training, validation,
-        frames=inputs(frames, training.ids + validation.ids),
+    wanted = stage2.Stage2(
+        training,
+        validation,
+        frames=frames_inputs(frames, training.ids + validation.ids),
         backbone=Input(backbone, backbone_digest(backbone)),
         stage1=Input(stage1, read_facts(stage1).recipe),
-        parts=tuple(params.train), schedule=params.schedule(), batch=params.batch, crop=params.crop,
-        augment=params.augment, dropout=params.dropout, seed=params.seed,
-        precision=devices.precision(params.precision, speed.device), precision_parameter=params.precision,
+        parts=tuple(params.train),
+        schedule=params.schedule(),
+        batch=params.batch,
+        crop=params.crop,
+        augment=params.augment,
+        dropout=params.dropout,
+        seed=params.seed,
+        precision=devices.precision(params.precision, speed.device),
+        precision_parameter=params.precision,
         deterministic=params.deterministic,
-    )  # fmt: skip
+    )
     with store.output(stage, output), gpu_explained("stage2.micro_batch"):
-        made = making.made(store, "stage2", stage2.make, wanted, speed)
+        made = making.made(store, "stage2", stage2.make_stage2, wanted, speed)
         publish(made.path, output)
     store.record(stage, {"seconds": made.seconds, "key": made.key, "new": made.new})
     console.done(f"{stage}: {describe(output)}")

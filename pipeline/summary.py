@@ -9,9 +9,9 @@ from pydantic import PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
-from tavlad.outputs import fresh
 from tavlad.params import Section
-from tavlad.store import Store
+from tavlad.store.making import fresh
+from tavlad.store.store import Store
 
 
 class Parameters(Section):
@@ -39,23 +39,22 @@ def main(
 
     The attention before and after stage 2 is drawn over clips from FRAMES.
     """
-    from tavlad.report.attention import choose, draw_clips, write_attention
-    from tavlad.report.cautions import cautions
-    from tavlad.report.curves import draw_curves
-    from tavlad.report.metrics import write_json
-    from tavlad.report.results import read_results
-    from tavlad.report.summary import headline, headline_line, print_table, write_classes
+    from tavlad.report.attention import choose_clips, draw_clips, write_attention
+    from tavlad.report.evaluation import write_json
+    from tavlad.report.figure import draw_curves
+    from tavlad.report.results import read_results, warnings_of
+    from tavlad.report.summary import headline, headline_line, print_table, write_class_table
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     with store.output("summary", output):
         results = read_results(evaluate, stage1, stage2, splits)
-        chosen = choose(results, params.clips, frames)
+        chosen = choose_clips(results, params.clips, frames)
         fresh(output)
         draw_clips(chosen, evaluate, frames, params.crop, output / "attention")
         write_attention(results, output / "attention.csv")
-        write_classes(results, output / "classes.csv")
+        write_class_table(results, output / "classes.csv")
         draw_curves(results, output / "curves.png")
-        doubts = cautions(results)
+        doubts = warnings_of(results)
         (output / "warnings.txt").write_text("".join(f"{line}\n" for line in doubts), encoding="utf-8", newline="\n")
         numbers = headline(results)
         write_json(numbers, metrics)

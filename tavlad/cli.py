@@ -1,4 +1,4 @@
-"""The `tavlad` command, for people; the stages of dvc.yaml do not go through it."""
+"""The `tavlad` command, for users; the stages of dvc.yaml do not go through it."""
 
 from importlib import import_module
 

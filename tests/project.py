@@ -12,10 +12,17 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 
 TINY = {
-    "frames": 4, "short_side": 64, "crop": 64, "clusters": 4, "hidden": 8, "precision": "float32",
-    "demo": {"groups": 3, "clips": 1}, "codebook": {"descriptors": 500, "iterations": 10},
-    "stage1": {"epochs": 3, "batch": 8}, "stage2": {"epochs": 2, "batch": 8, "micro_batch": 4},
-}  # fmt: skip
+    "frames": 4,
+    "short_side": 64,
+    "crop": 64,
+    "clusters": 4,
+    "hidden": 8,
+    "precision": "float32",
+    "demo": {"groups": 3, "clips": 1},
+    "codebook": {"descriptors": 500, "iterations": 10},
+    "stage1": {"epochs": 3, "batch": 8},
+    "stage2": {"epochs": 2, "batch": 8, "micro_batch": 4},
+}
 
 
 class Project:

@@ -82,11 +82,14 @@ MEMORY = [
     (RuntimeError("CUDA out of memory. Tried to allocate 2 MiB"), "2 MiB"),
     (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "cublasCreate"),
     (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "CUDNN_STATUS_ALLOC_FAILED"),
-    (RuntimeError(
-        "Caught RuntimeError in pin memory thread for device 0.\nOriginal Traceback (most recent call last):\n"
-        "RuntimeError: CUDA error: out of memory\n"
-    ), "memory: RuntimeError: CUDA error: out of memory"),
-]  # fmt: skip
+    (
+        RuntimeError(
+            "Caught RuntimeError in pin memory thread for device 0.\nOriginal Traceback (most recent call last):\n"
+            "RuntimeError: CUDA error: out of memory\n"
+        ),
+        "memory: RuntimeError: CUDA error: out of memory",
+    ),
+]
 BROKEN = [
     (torch.AcceleratorError(ADDRESS), "illegal memory access was encountered. This"),
     (torch.AcceleratorError("no kernel image"), "no kernel image"),

@@ -14,7 +14,7 @@ FILES = [ROOT / "params.yaml", ROOT / "presets" / "hmdb51.yaml", ROOT / "presets
 def sections():
     for path in sorted((ROOT / "pipeline").glob("[a-z]*.py")):
         for value in vars(importlib.import_module(f"pipeline.{path.stem}")).values():
-            if isinstance(value, type) and issubclass(value, Section) and value is not Section:
+            if isinstance(value, type) and issubclass(value, Section) and "section" in vars(value):
                 yield value
 
 

@@ -12,7 +12,7 @@ import h5py
 import pytest
 from ruamel.yaml import YAML
 
-from tavlad.recipes import file_digest
+from tavlad.store.recipes import file_digest
 from tests.test_dag import CLIPS, entries, ran
 
 pytestmark = pytest.mark.whole
@@ -133,12 +133,12 @@ def test_a_byte_of_a_video_reaches_what_follows_from_it(ready):
     ("what", "stale", "all_reached"),
     [
         ("pipeline/extract.py", "extract", since("extract")),
-        ("tavlad/clips/scene.py", "demo backbone", {"demo", "backbone"} | since("extract")),
+        ("tavlad/demo/scene.py", "demo backbone", {"demo", "backbone"} | since("extract")),
         ("tavlad/video/reader.py", "decode", since("decode")),
         ("tavlad/learning/kmeans.py", "codebook", since("codebook")),
         ("tavlad/model/temporal.py", "stage1 stage2 evaluate", since("stage1")),
-        ("tavlad/learning/held_out.py", "evaluate", since("evaluate")),
-        ("tavlad/report/cautions.py", "summary", since("summary")),
+        ("tavlad/learning/scoring.py", "evaluate", since("evaluate")),
+        ("tavlad/report/results.py", "summary", since("summary")),
         ("tavlad/console.py", " ".join(["demo", "backbone", *LINE]), {"demo", "backbone", *LINE}),
         ("tavlad/commands/predict.py", "", set()),
     ],
@@ -169,7 +169,7 @@ def clips_of(found: Iterable[Path]) -> list[str]:
     ("what", "stages", "decoded", "extracted"),
     [
         (VIDEO, "index decode extract", "one", "one"),
-        ("tavlad/features/layer4.py", "check extract", "none", "all"),
+        ("tavlad/features/extraction.py", "check extract", "none", "all"),
         ({"decode": {"tolerance": 0.2}}, "check decode", "none", "none"),
     ],
     ids=named,
@@ -192,14 +192,14 @@ def test_these_clips_and_no_others_are_computed_again(ready, what, stages, decod
 
 
 VALUES = {
-    "demo": ("tavlad/clips/demo.py", "QUANTISER = 16", "QUANTISER = 15"),
+    "demo": ("tavlad/demo/generator.py", "QUANTISER = 16", "QUANTISER = 15"),
     "decode": ("tavlad/video/sampling.py", "2 * np.arange(T, dtype=np.int64) + 1", "2 * np.arange(T, dtype=np.int64)"),
-    "backbone": ("tavlad/clips/actions.py", "EDGE = 3", "EDGE = 2"),
+    "backbone": ("tavlad/demo/actions.py", "EDGE = 3", "EDGE = 2"),
     "extract": ("tavlad/features/extraction.py", "return clip_maps(", "return -clip_maps("),
     "codebook": ("tavlad/model/precision.py", "EPS = 1e-6", "EPS = 1e-2"),
     "stage1": ("pipeline/stage1.py", "self.epochs, self.lr, self.lr", "self.epochs, self.lr * 30, self.lr * 30"),
     "stage2": ("tavlad/learning/fitting.py", "return float(0.5 **", "return float(0.4 **"),
-    "evaluate": ("tavlad/learning/looks.py", "empty = 1 - len", "empty = 2 - len"),
+    "evaluate": ("tavlad/learning/scoring.py", "empty = 1 - len", "empty = 2 - len"),
 }
 
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,23 +13,22 @@ import torch
 from torch import Tensor
 
 from tavlad import device as devices
-from tavlad.checking.settings import Settings
+from tavlad.checking.estimate import Cost, Settings
+from tavlad.data.table import Examples
 from tavlad.features import extraction
 from tavlad.features.backbone import write_backbone
 from tavlad.features.cache import read_shape
-from tavlad.features.layer4 import clip_maps, folded_backbone
+from tavlad.features.extraction import clip_maps, folded_backbone
 from tavlad.features.views import centre_view
 from tavlad.features.weights import random_weights
-from tavlad.inputs import Input, Inputs
 from tavlad.learning import stage1, stage2
-from tavlad.learning.examples import Examples
+from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.learning.inference import class_scores
-from tavlad.learning.parts import Named
-from tavlad.learning.resuming import EpochState, Progress
-from tavlad.making import Place
 from tavlad.model.resnet import CHANNELS
 from tavlad.model.tavlad import TAVLAD
-from tavlad.store import Store
+from tavlad.store.inputs import Input, Inputs
+from tavlad.store.making import Place
+from tavlad.store.store import Store
 from tavlad.video.decode import decode_clip
 from tavlad.video.frames import read_frames_file
 from tavlad.video.workers import available_cpus
@@ -38,19 +37,6 @@ GPU_STEPS = 8  # timed together: reading overlaps with computing there, which on
 VIEWS = 2  # of each clip, the centre crop and an augmented one, stand for all
 NONE = Examples((), ())
 WEIGHTS_SEED = 1  # of the drawn weights that stand in for ImageNet's: they cost the same
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds a clip in each stage (in training: a clip and epoch), and bytes a clip; `maps` is before compression."""
-
-    decode: float
-    extract: float
-    stage1: float
-    stage2: float
-    evaluate: float
-    frames: float
-    maps: float
 
 
 class Stopwatch(EpochState):
@@ -124,16 +110,25 @@ def _decode(videos: Sequence[Path], ids: Sequence[str], frames: Path, settings: 
 
 
 def _extract(
-    ids: Sequence[str], frames: Path, features: Path, weights: dict[str, Tensor], device: torch.device,
+    ids: Sequence[str],
+    frames: Path,
+    features: Path,
+    weights: dict[str, Tensor],
+    device: torch.device,
     settings: Settings,
-) -> float:  # fmt: skip
+) -> float:
     numbers, backbone = settings.extract, features.parent / "backbone.safetensors"
     write_backbone(backbone, weights, "check")
     views = min(numbers.views, VIEWS)
     wanted = extraction.Extraction(
-        Input(backbone, ""), numbers.features, devices.precision(numbers.precision, device), numbers.deterministic,
-        views, numbers.seed, numbers.crop,
-    )  # fmt: skip
+        Input(backbone, ""),
+        numbers.features,
+        devices.precision(numbers.precision, device),
+        numbers.deterministic,
+        views,
+        numbers.seed,
+        numbers.crop,
+    )
     network = folded_backbone(weights, numbers.features == "pre_relu", wanted.precision, device)
     clip_maps(network, read_frames_file(frames / "0.h5")[:1], [None], numbers.crop, numbers.batch)  # warms up
     store, features_of = Store(features.parent / "store"), {clip: features / f"{clip}.h5" for clip in ids}
@@ -144,7 +139,7 @@ def _extract(
     )
     passes = extraction.Passes(device, numbers.batch, numbers.workers + 1)
     with _timed(len(ids)) as seconds:
-        for place, reason in extraction.make(wanted, places, passes):
+        for place, reason in extraction.make_maps(wanted, places, passes):
             if reason:
                 raise ValueError(f"{place.key}: {reason}")
     return seconds[0] * numbers.views / views
@@ -152,7 +147,8 @@ def _extract(
 
 def _model(weights: dict[str, Tensor], classes: int, settings: Settings) -> TAVLAD:
     drawn = torch.randn(settings.codebook.clusters, CHANNELS, generator=torch.Generator().manual_seed(WEIGHTS_SEED))
-    return stage1.build(torch.nn.functional.normalize(drawn), weights, classes, settings.stage1.seed, **settings.model)
+    numbers = settings.stage1
+    return stage1.build_model(torch.nn.functional.normalize(drawn), weights, numbers.model(classes), numbers.seed)
 
 
 def _examples(ids: Sequence[str], count: int, classes: int) -> Examples:
@@ -166,13 +162,22 @@ def _stage1(
     """Seconds a clip of a second epoch of one step, of several on a GPU."""
     numbers, watch = settings.stage1, Stopwatch()
     training = _examples(ids, numbers.batch * (GPU_STEPS if device.type == "cuda" else 1), classes)
-    wanted = stage1.Training(
-        training, NONE, (), maps=Inputs(features, ()), backbone=Input(features, ""), codebook=Input(features, ""),
-        model={}, schedule=replace(numbers.schedule(), epochs=2), batch=numbers.batch, seed=numbers.seed,
-        precision=devices.precision(numbers.precision, device), precision_parameter=numbers.precision,
+    wanted = stage1.Stage1(
+        training,
+        NONE,
+        (),
+        maps=Inputs(features, ()),
+        backbone=Input(features, ""),
+        codebook=Input(features, ""),
+        model=numbers.model(classes),
+        schedule=replace(numbers.schedule(), epochs=2),
+        batch=numbers.batch,
+        seed=numbers.seed,
+        precision=devices.precision(numbers.precision, device),
+        precision_parameter=numbers.precision,
         deterministic=numbers.deterministic,
-    )  # fmt: skip
-    stage1.train(model, wanted, devices.Speed(device, numbers.workers, "stage1, timed"), watch)
+    )
+    stage1.train_stage1(model, wanted, devices.Speed(device, numbers.workers, "stage1, timed"), watch)
     return watch.last / len(training.ids)
 
 
@@ -183,12 +188,22 @@ def _stage2(
     numbers, watch = settings.stage2, Stopwatch()
     gpu = device.type == "cuda"
     training = _examples(ids, numbers.batch * GPU_STEPS if gpu else min(numbers.batch, len(ids)), classes)
-    wanted = stage2.Training(
-        training, NONE, frames=Inputs(frames, ()), backbone=Input(frames, ""), stage1=Input(frames, ""),
-        parts=tuple(numbers.train), schedule=replace(numbers.schedule(), epochs=2 if gpu else 1),
-        batch=numbers.batch, crop=numbers.crop, augment=numbers.augment, dropout=numbers.dropout, seed=numbers.seed,
-        precision=devices.precision(numbers.precision, device), precision_parameter=numbers.precision,
+    wanted = stage2.Stage2(
+        training,
+        NONE,
+        frames=Inputs(frames, ()),
+        backbone=Input(frames, ""),
+        stage1=Input(frames, ""),
+        parts=tuple(numbers.train),
+        schedule=replace(numbers.schedule(), epochs=2 if gpu else 1),
+        batch=numbers.batch,
+        crop=numbers.crop,
+        augment=numbers.augment,
+        dropout=numbers.dropout,
+        seed=numbers.seed,
+        precision=devices.precision(numbers.precision, device),
+        precision_parameter=numbers.precision,
         deterministic=numbers.deterministic,
-    )  # fmt: skip
-    stage2.train(model, wanted, devices.Speed(device, numbers.workers, "stage2, timed"), watch)
+    )
+    stage2.train_stage2(model, wanted, devices.Speed(device, numbers.workers, "stage2, timed"), watch)
     return watch.last / len(training.ids)

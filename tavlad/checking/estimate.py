@@ -1,10 +1,68 @@
-"""From the cost of a clip to that of a data set: hours and gigabytes, rounded, with the arithmetic."""
+"""From the cost of a clip, and the parameters of the stages, to the hours and gigabytes of a data set."""
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tavlad.checking.cost import Cost
-from tavlad.checking.settings import Settings
-from tavlad.clips.table import Split
+import click
+
+from tavlad.params import read_yaml
+
+if TYPE_CHECKING:  # the wheel holds no pipeline: `tavlad predict` must start without it
+    from pipeline import codebook, dataset, decode, extract, index, stage1, stage2
+from tavlad.data.table import Split
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds a clip in each stage (in training: a clip and epoch), and bytes a clip; `maps` is before compression."""
+
+    decode: float
+    extract: float
+    stage1: float
+    stage2: float
+    evaluate: float
+    frames: float
+    maps: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sections of ./params.yaml, each checked by its stage."""
+
+    dataset: "dataset.Dataset"
+    index: "index.Parameters"
+    decode: "decode.Parameters"
+    extract: "extract.Parameters"
+    codebook: "codebook.Parameters"
+    stage1: "stage1.Parameters"
+    stage2: "stage2.Parameters"
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read and check ./params.yaml by way of ./pipeline; a `ClickException` says what is wrong, or where to run."""
+        read_yaml("params.yaml")  # says so if this is the wrong folder, before an import does
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.insert(0, here)  # as `python -m pipeline.decode` has it, which a console script has not
+        try:
+            from pipeline import check, codebook, dataset, decode, extract, index, stage1, stage2
+        except ModuleNotFoundError as error:
+            if error.name != "pipeline":
+                raise
+            raise click.ClickException("pipeline/ is missing: run from the folder that holds dvc.yaml.") from None
+        check.check_params()
+        first = stage1.Parameters.load()
+        return cls(
+            dataset.Dataset.load(),
+            index.Parameters.load(),
+            decode.Parameters.load(),
+            extract.Parameters.load(),
+            codebook.Parameters.load(),
+            first,
+            stage2.Parameters.load(),
+        )
 
 
 @dataclass(frozen=True)

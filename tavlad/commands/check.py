@@ -9,17 +9,14 @@ import click
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.checking import official
-from tavlad.checking.cost import Cost, measure
-from tavlad.checking.decoding import verdicts
-from tavlad.checking.estimate import Estimate, Work, estimates, rough, weight
-from tavlad.checking.official import Inventory
-from tavlad.checking.settings import Settings
-from tavlad.clips.listing import Problem
+from tavlad.checking.cost import measure
+from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
+from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
+from tavlad.data.listing import Problem
 from tavlad.errors import gpu_explained
-from tavlad.store import Store
+from tavlad.store.store import Store
+from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
-from tavlad.video.tolerance import Tolerance
 
 MEASURED = 3  # clips
 NAMED = 20  # of a kind
@@ -54,10 +51,10 @@ def check(folder: Path, every: bool) -> None:
 
 
 def _inventory(folder: Path, settings: Settings) -> Inventory:
-    layout, dataset, seed = official.layout_of(folder), settings.dataset, settings.index.seed
+    layout, dataset, seed = layout_of(folder), settings.dataset, settings.index.seed
     if dataset.layout != layout:  # these rules are about another data set
-        return official.take(folder, layout, "", 0.0, (), seed)
-    return official.take(folder, layout, dataset.groups, dataset.validation, dataset.exclude, seed)
+        return take(folder, layout, "", 0.0, (), seed)
+    return take(folder, layout, dataset.groups, dataset.validation, dataset.exclude, seed)
 
 
 def _decoded(folder: Path, inventory: Inventory, settings: Settings) -> tuple[list[Problem], list[str]]:

@@ -11,7 +11,7 @@ from tavlad.experiments.outcomes import read_outcome
 from tavlad.experiments.page import write_report
 from tavlad.experiments.plan import Experiment, Plan, read_plan, run_named, runs
 from tavlad.params import read_yaml
-from tavlad.store import Store
+from tavlad.store.store import Store
 
 
 class Experiments(click.Group):

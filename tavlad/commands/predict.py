@@ -17,7 +17,8 @@ from tavlad.learning.checkpoints import Facts, load_checkpoint
 from tavlad.learning.inference import class_scores
 from tavlad.model.tavlad import TAVLAD
 from tavlad.video.frames import from_jpeg, to_jpeg
-from tavlad.video.reader import BadVideo, read_clip
+from tavlad.video.opening import BadVideo
+from tavlad.video.reader import read_clip
 
 Ranking = list[tuple[str, float, float]]  # class, probability, logit; the most probable first
 

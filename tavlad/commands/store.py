@@ -6,8 +6,9 @@ import click
 from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 
-from tavlad import console, upkeep
-from tavlad.store import Store
+from tavlad import console
+from tavlad.store import maintenance
+from tavlad.store.store import Store
 
 
 @click.group("store")
@@ -28,15 +29,15 @@ def size() -> None:
 @click.option("--all", "everything", is_flag=True, help="Remove every entry, not only those that nothing else holds.")
 def prune(everything: bool) -> None:
     """Remove the entries that neither an output nor DVC's cache shares (both hold them by hard links)."""
-    count, weight = upkeep.prune(Store.open(), everything)
+    count, weight = maintenance.prune_entries(Store.open(), everything)
     click.echo(f"removed {count} entries, {weight / 1e6:.1f} MB")
 
 
-@store.command()
-def verify() -> None:
+@store.command("verify")
+def verify_store() -> None:
     """Read every entry, and DVC's cache; remove damaged entries with all their links, so that they are made again."""
     opened = Store.open()
-    verdict = upkeep.verify(opened, _dvc_cache(), Path("data"))
+    verdict = maintenance.verify_entries(opened, _dvc_cache(), Path("data"))
     for path in verdict.removed:
         console.done(f"removed {path}")
     unknown = f"; {verdict.unknown} are older than notes of digests, and were not checked" if verdict.unknown else ""

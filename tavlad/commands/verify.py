@@ -9,9 +9,8 @@ from safetensors import SafetensorError
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.checking.claims import foreign, leaks, wrong_counts, wrong_headline, wrong_metrics
-from tavlad.checking.repeating import Place, distances
-from tavlad.clips.listing import Problem
+from tavlad.checking.results import Place, distances, foreign, leaks, wrong_counts, wrong_headline, wrong_metrics
+from tavlad.data.listing import Problem
 from tavlad.errors import gpu_explained
 from tavlad.params import read_yaml
 
@@ -26,9 +25,12 @@ ADVICE = (
 
 @click.command()
 @click.option(
-    "--sample", default=5, show_default=True, type=click.IntRange(min=0),
+    "--sample",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=0),
     help="Held-out clips of each split that the models score again.",
-)  # fmt: skip
+)
 def verify(sample: int) -> None:
     """Recompute all metrics from the saved predictions, and a sample of the predictions from the models.
 

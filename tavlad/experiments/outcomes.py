@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from dvc.api import DVCFileSystem
 
-from tavlad.clips.table import SPLITS, read_clips
+from tavlad.data.table import SPLITS, read_clips
 from tavlad.experiments.plan import Run
 from tavlad.learning.scores import Predictions
 

@@ -22,7 +22,7 @@ class _Checked(BaseModel):
 
 
 class Variant(_Checked):
-    """What a variant changes of `base`, a title for people, and the paper's accuracy in percent, if it has one."""
+    """What a variant changes of `base`, a title for users, and the paper's accuracy in percent, if it has one."""
 
     set: dict[str, Any]
     label: str = ""

@@ -15,10 +15,10 @@ from dvc.exceptions import NotDvcRepoError
 
 from tavlad import console
 from tavlad.experiments.plan import Run
-from tavlad.locking import host
+from tavlad.store.locking import host
 
 STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
-LOOKS = 5  # at experiments while DVC makes a folder, before that is called an error
+ATTEMPTS = 5  # at experiments while DVC makes a folder, before that is called an error
 IDLE = 4  # looks at which runs wait and none is worked at, before workers are started again
 PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
@@ -101,7 +101,7 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
 
 def _rows() -> list[dict[str, Any]]:
     """`dvc exp show`, looked at again where DVC just makes or removes the folder of a run."""
-    for _ in range(LOOKS):
+    for _ in range(ATTEMPTS):
         try:
             return list(dvc.api.exp_show())
         except NotDvcRepoError:

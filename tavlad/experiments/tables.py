@@ -1,11 +1,11 @@
-"""The numbers of a report: a row for each variant, and for each pair that is compared."""
+"""The numbers of a report: a row for each variant and for each pair that is compared, and their text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tavlad.clips.demo import CLASSES
+from tavlad.demo.generator import CLASSES
 from tavlad.experiments import statistics
 from tavlad.experiments.outcomes import Outcome, by_variant
 from tavlad.experiments.plan import Experiment, Plan
@@ -29,7 +29,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantRow:
     """A variant: its scores by stage, its parameters and seconds, and what the paper prints (percent)."""
 
     variant: str
@@ -52,7 +52,7 @@ class Comparison:
     corrected: float
 
 
-def rows(plan: Plan, experiment: Experiment, outcomes: Sequence[Outcome], names: Sequence[str]) -> list[Row]:
+def rows(plan: Plan, experiment: Experiment, outcomes: Sequence[Outcome], names: Sequence[str]) -> list[VariantRow]:
     """A row for each of the variants `names` that ran."""
     found = {stage: by_variant(outcomes, stage) for stage in STAGES}
     made = []
@@ -60,7 +60,7 @@ def rows(plan: Plan, experiment: Experiment, outcomes: Sequence[Outcome], names:
         if ran := found["stage1"].get(name):
             known = plan.variants.get(name) if experiment.variants else None
             made.append(
-                Row(
+                VariantRow(
                     name,
                     (known.label if known else "") or name,
                     known.paper if known else None,
@@ -116,3 +116,57 @@ def comparisons(experiment: Experiment, outcomes: Sequence[Outcome]) -> list[Com
 def _mean_seconds(ran: Sequence[Outcome], stage: str) -> float | None:
     known = [seconds for one in ran if (seconds := one.seconds[stage]) is not None]
     return float(np.mean(known)) if known else None
+
+
+Cells = tuple[list[str], list[list[str]]]  # heads, lines
+WORDS = {"stage1": "stage 1", "stage2": "stage 2"}
+
+
+def variant_cells(table: Sequence[VariantRow]) -> Cells:
+    """A line for each variant."""
+    stages = [stage for stage in STAGES if any(stage in row.scores for row in table)]
+    heads = ["variant", "groups"]
+    heads += [f"{WORDS[stage]}: {what}" for stage in stages for what in ("accuracy", "within pairs", "seconds")]
+    heads += ["trained in stage 1", "paper, HMDB51 split 1"]
+    lines = []
+    for row in table:
+        cells = [row.label, str(row.scores[stages[0]].groups)]
+        for stage in stages:
+            score, seconds = row.scores.get(stage), row.seconds[stage]
+            cells += ["", ""] if score is None else [_accuracy(row, stage), _within(row, stage)]
+            cells.append("" if seconds is None else f"{seconds:.0f}")
+        paper = "" if row.paper is None else f"{row.paper:.1f}"
+        lines.append([*cells, f"{row.parameters:,}", paper])
+    return heads, lines
+
+
+def _accuracy(row: VariantRow, stage: str) -> str:
+    score = row.scores[stage]
+    low, high = score.interval
+    spread = f" ± {100 * score.deviation:.1f}" if score.seeds > 1 else ""
+    return f"{100 * score.mean:.1f}{spread} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _within(row: VariantRow, stage: str) -> str:
+    score = row.scores[stage]
+    if score.pairs is None or score.pairs_interval is None:
+        return ""
+    low, high = score.pairs_interval
+    return f"{100 * score.pairs:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def pair_cells(pairs: Sequence[Comparison]) -> Cells:
+    """A line for each compared pair."""
+    heads = ["compared", "after", "seeds", "groups", "gain, points [95 % interval]", "clips better / worse"]
+    heads += ["p (sign flips)", "p (Holm)"]
+    lines = []
+    for pair in pairs:
+        found = pair.difference
+        low, high = found.interval
+        gain = f"{100 * found.gain:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+        names = f"{pair.ours} over {pair.theirs}"
+        seeds = " / ".join(map(str, dict.fromkeys(pair.seeds)))
+        changed = f"{found.better} / {found.worse}"
+        p = [f"{found.p:.2g}", f"{pair.corrected:.2g}"]
+        lines.append([names, WORDS[pair.stage], seeds, str(found.groups), gain, changed, *p])
+    return heads, lines

@@ -19,7 +19,7 @@ ADVICE = "Make the file again (stage 'backbone'), or correct backbone.weights in
 
 def write_backbone(path: Path, state: Mapping[str, Tensor], source: str) -> None:
     """Write a checked `state` (float32, torchvision's names) as safetensors; `source` says where it came from."""
-    check(state, source)
+    check_state(state, source)
     tensors = {name: state[name].contiguous() for name in sorted(state)}
     # One metadata key: safetensors writes several in an order that differs from run to run.
     about = json.dumps({"digest": state_digest(tensors), "source": source}, sort_keys=True)
@@ -29,7 +29,7 @@ def write_backbone(path: Path, state: Mapping[str, Tensor], source: str) -> None
 def load_backbone(path: Path) -> dict[str, Tensor]:
     """The float32 tensors of a ResNet-34, incl. fc.weight (1000,512) and fc.bias; Failures names all that is amiss."""
     state = _tensors(path)
-    check(state, str(path))
+    check_state(state, str(path))
     return state
 
 
@@ -48,7 +48,7 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     return hasher.hexdigest()
 
 
-def check(state: Mapping[str, Tensor], source: str) -> None:
+def check_state(state: Mapping[str, Tensor], source: str) -> None:
     """Raise Failures that names every key which is missing, unknown, misshapen, not float32 or not finite."""
     expected = _shapes()
     rows = [(name, "missing") for name in sorted(expected.keys() - state.keys())]

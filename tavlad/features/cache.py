@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 
 from tavlad.features.views import Draw
-from tavlad.hdf5 import created, opened
-from tavlad.inputs import Inputs
+from tavlad.store.hdf5 import created, opened_hdf5
+from tavlad.store.inputs import Inputs
 
 # 0.62 of the bytes for bfloat16 maps; zstd: 0.53, but a library of 186 MB for every user; lzf: 0.84, read no faster
 FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
@@ -39,27 +39,27 @@ def write_maps(
 
 def read_maps(path: Path, view: int) -> np.ndarray:
     """One view, float16 (T,C,H,W), reading no other; ValueError with its path if it is none of the cache, or bad."""
-    with opened(path) as file:
+    with opened_hdf5(path) as file:
         maps: np.ndarray = _checked(path, file)[view]
         return maps
 
 
 def read_shape(path: Path) -> tuple[int, int, int, int, int]:
     """(V,T,C,H,W) of the file."""
-    with opened(path) as file:
+    with opened_hdf5(path) as file:
         V, T, C, H, W = _checked(path, file).shape
         return V, T, C, H, W
 
 
-def read_recipe(path: Path) -> str:
+def read_maps_recipe(path: Path) -> str:
     """The recipe (a digest) that the file was made by."""
-    with opened(path) as file:
+    with opened_hdf5(path) as file:
         return str(file.attrs["recipe"])
 
 
-def inputs(features: Path, clips: Sequence[str]) -> Inputs:
+def maps_inputs(features: Path, clips: Sequence[str]) -> Inputs:
     """The files of `clips` in the cache, as what a stage reads."""
-    return Inputs(features, tuple((clip, read_recipe(features / f"{clip}.h5")) for clip in clips))
+    return Inputs(features, tuple((clip, read_maps_recipe(features / f"{clip}.h5")) for clip in clips))
 
 
 def _checked(path: Path, file: h5py.File) -> h5py.Dataset:

@@ -1,7 +1,7 @@
-"""From frames to maps: frames are read ahead in threads, the network runs in this one, files are written behind it."""
+"""From frames to maps: the backbone with batch-norm folded away; frames are read ahead, files written behind."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -9,15 +9,59 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tavlad import device as devices
 from tavlad.features import cache
 from tavlad.features.backbone import load_backbone
-from tavlad.features.layer4 import clip_maps, folded_backbone
-from tavlad.features.views import Draw, draws_of
-from tavlad.inputs import Input
-from tavlad.making import Place
+from tavlad.features.views import Draw, augmented_view, centre_view, draws_of
+from tavlad.model.resnet import Backbone
+from tavlad.store.inputs import Input
+from tavlad.store.making import Place
 from tavlad.video.frames import read_frames_file
+
+PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # of a block, and of its downsampling
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def folded_backbone(state: Mapping[str, Tensor], pre_relu: bool, precision: str, device: torch.device) -> Backbone:
+    """The backbone of `state` (torchvision's names) for inference: batch-norm folded into convolutions, channels last.
+
+    Folding is done in float32; "bfloat16" then stores the weights so, twice as fast as autocast leaves it on a CPU.
+    """
+    network = Backbone(pre_relu=pre_relu)
+    network.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith("fc.")})
+    return fold(network.eval()).to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
+
+
+def fold(network: Backbone) -> Backbone:
+    """Replace every convolution with batch-norm of `network` (in evaluation mode) by one convolution that does both."""
+    for block in network.modules():
+        for conv, norm in PAIRS:
+            if isinstance(getattr(block, norm, None), nn.BatchNorm2d):
+                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
+                setattr(block, norm, nn.Identity())
+    return network
+
+
+def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None], crop: int, batch: int) -> np.ndarray:
+    """Maps float16 (V,T,C,H,W) of one clip's frames uint8 (T,H,W,3), one view a draw (None: the centre crop).
+
+    All V*T views go through `network` in passes of `batch`, never with those of another clip: the bytes of a clip do
+    not depend on which others were still to do.
+    """
+    weight = next(network.parameters())
+    on_device = torch.from_numpy(frames).to(weight.device)
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.inference_mode(), exact:
+        views = [centre_view(on_device, crop) if one is None else augmented_view(on_device, one, crop) for one in draws]
+        images = torch.cat(views).to(weight.dtype, memory_format=torch.channels_last)
+        parts = images.tensor_split(-(-len(images) // batch))  # even ones: none is so small that other kernels run
+        maps = torch.cat([network(part).half() for part in parts])
+    stored: np.ndarray = maps.unflatten(0, (len(draws), len(frames))).contiguous().cpu().numpy()
+    return stored
+
 
 BEHIND = 2  # clips that may wait to be written
 BAD_INPUT = (ValueError, KeyError)  # a damaged file, a frame too small; no fault of the disk or of a GPU is among it
@@ -58,7 +102,9 @@ class Passes:
     readers: int
 
 
-def make(wanted: Extraction, places: Iterator[tuple[Place, Frames]], passes: Passes) -> Iterator[tuple[Place, str]]:
+def make_maps(
+    wanted: Extraction, places: Iterator[tuple[Place, Frames]], passes: Passes
+) -> Iterator[tuple[Place, str]]:
     """Fill each place with the maps of its clip; each place, and why it was not filled."""
     if wanted.deterministic:
         devices.make_deterministic()
@@ -88,9 +134,12 @@ def make(wanted: Extraction, places: Iterator[tuple[Place, Frames]], passes: Pas
 
 
 def overlap(
-    items: Iterable[Item], read: Callable[[Item], Read], compute: Callable[[Item, Read], Result],
-    write: Callable[[Item, Result], None], readers: int,
-) -> Iterator[tuple[Item, "Future[None]"]]:  # fmt: skip
+    items: Iterable[Item],
+    read: Callable[[Item], Read],
+    compute: Callable[[Item, Read], Result],
+    write: Callable[[Item, Result], None],
+    readers: int,
+) -> Iterator[tuple[Item, "Future[None]"]]:
     """Each item, in order, with what `write(item, compute(item, read(item)))` gave or raised, as a future that is done.
 
     `readers` threads read ahead, `compute` runs in the calling thread, one thread writes; few items wait between them.
@@ -114,9 +163,12 @@ def overlap(
 
 
 def _computed(
-    item: Item, pending: "Future[Read]", compute: Callable[[Item, Read], Result], write: Callable[[Item, Result], None],
+    item: Item,
+    pending: "Future[Read]",
+    compute: Callable[[Item, Read], Result],
+    write: Callable[[Item, Result], None],
     writing: ThreadPoolExecutor,
-) -> "Future[None]":  # fmt: skip
+) -> "Future[None]":
     """The future of writing `item`; a failure before that is its exception."""
     try:
         return writing.submit(write, item, compute(item, pending.result()))

@@ -28,7 +28,7 @@ def rng_for(seed: int, clip_id: str, turn: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(name, "big"))
 
 
-def draw(rng: np.random.Generator) -> Draw:
+def draw_augmentation(rng: np.random.Generator) -> Draw:
     """A draw, uniform over scales, corners and flips."""
     scale, corner, flip = rng.integers(len(SCALES)), rng.integers(len(CORNERS)), rng.integers(2)
     return Draw(SCALES[scale], CORNERS[corner], bool(flip))
@@ -36,7 +36,7 @@ def draw(rng: np.random.Generator) -> Draw:
 
 def draws_of(seed: int, clip_id: str, count: int) -> list[Draw | None]:
     """What each cached view of a clip is: None for view 0, the centre crop, then draws from seed, id and view."""
-    return [None, *(draw(rng_for(seed, clip_id, view)) for view in range(1, count))]
+    return [None, *(draw_augmentation(rng_for(seed, clip_id, view)) for view in range(1, count))]
 
 
 def centre_view(frames: Tensor, crop: int) -> Tensor:

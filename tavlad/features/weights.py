@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet34_Weights, resnet34
 
-from tavlad.clips.scene import calibration_frames
 from tavlad.console import Failures
-from tavlad.features.backbone import check, write_backbone
+from tavlad.demo.scene import calibration_frames
+from tavlad.features.backbone import check_state, write_backbone
 from tavlad.features.views import centre_view
-from tavlad.making import Place
-from tavlad.recipes import file_digest
+from tavlad.store.making import Place
+from tavlad.store.recipes import file_digest
 
 CALIBRATION = (64, 128, 112)  # generated frames, their short side, their crop: the same for every data set
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError)
@@ -40,7 +40,7 @@ class Source:
         return cls(weights, seed, file_digest(path) if local else "")
 
 
-def make(place: Place, source: Source, speed: None) -> None:
+def make_backbone(place: Place, source: Source, speed: None) -> None:
     """Write the backbone's file at `place`."""
     write_backbone(place.path, state_of(source.weights, source.seed), source.weights)
 
@@ -105,7 +105,7 @@ def clean(state: Any, source: str) -> dict[str, Tensor]:
         raise Failures("The backbone's weights cannot be used", [(source, "not a state dict: names with tensors")], "")
     named = {str(name).removeprefix("module."): value for name, value in state.items()}
     kept = {name: value.detach().float() for name, value in named.items() if not name.endswith("num_batches_tracked")}
-    check(kept, source)
+    check_state(kept, source)
     return kept
 
 

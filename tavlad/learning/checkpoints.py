@@ -1,13 +1,20 @@
-"""A model on disk: safetensors weights with all that is needed to rebuild it and to feed it; loading runs no code."""
+"""A model on disk with its curve, and the state after an epoch from which a killed training goes on."""
 
+import csv
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from tavlad.model.tavlad import TAVLAD
+from tavlad.store.making import Place
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,9 @@ class Facts:
 def save_checkpoint(file: Path, model: TAVLAD, facts: Facts) -> None:
     """Write the model's state, its settings and `facts` to `file`; the same input gives the same bytes."""
     # one metadata key: safetensors writes several in random order
-    header = json.dumps({"model": model.settings, "facts": asdict(facts)}, sort_keys=True)
+    header = json.dumps(
+        {"model": {**asdict(model.settings), "clusters": model.clusters}, "facts": asdict(facts)}, sort_keys=True
+    )
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, file, metadata={"tavlad": header})
 
@@ -45,3 +54,79 @@ def read_facts(path: Path) -> Facts:
     with safe_open(file, framework="pt") as opened:
         facts = json.loads(opened.metadata()["tavlad"])["facts"]
     return Facts(**{**facts, "classes": tuple(facts["classes"])})
+
+
+Named = dict[str, nn.Parameter]
+Row = dict[str, float]  # one epoch of a learning curve
+Curve = dict[str, np.ndarray]  # column of curve.csv -> values float64 (epochs)
+
+
+@dataclass
+class Progress:
+    """The curve so far, and the weights of the best validation epoch (None without a validation part)."""
+
+    curve: list[Row] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+
+
+class EpochState:
+    """Parameters, Adam's moments, the curve, the best weights. There is no random state: each epoch seeds itself."""
+
+    def __init__(self, place: Place):
+        self.place = place
+
+    def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
+        """Replace the stored state by that of the epoch just finished."""
+        tensors = {f"weight.{name}": parameter.detach() for name, parameter in named.items()}
+        for name, parameter in named.items():
+            for moment, value in optimiser.state[parameter].items():
+                tensors[f"adam.{moment}.{name}"] = value
+        for name, weight in (progress.best or {}).items():
+            tensors[f"best.{name}"] = weight
+        header = json.dumps({"key": self.place.key, "curve": progress.curve})
+        with self.place.keep() as aside:
+            save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, aside, metadata={"tavlad": header})
+
+    def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
+        """Put the stored state into the parameters and the optimiser; an empty progress where nothing is stored."""
+        path = self.place.kept()
+        if path is None:
+            return Progress()
+        with safe_open(path, framework="pt") as opened:
+            curve = json.loads(opened.metadata()["tavlad"])["curve"]
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+        for name, parameter in named.items():
+            parameter.data.copy_(tensors[f"weight.{name}"])
+            optimiser.state[parameter] = _moments(tensors, name, parameter)
+        best = {name: tensors[f"best.{name}"].to(p.device) for name, p in named.items() if f"best.{name}" in tensors}
+        return Progress(curve, best or None)
+
+
+def _moments(tensors: dict[str, Tensor], name: str, parameter: Tensor) -> dict[str, Any]:
+    """Adam's state of one parameter; empty for one without a gradient (the fc bias: CAMs leave it out)."""
+    stored = {moment: f"adam.{moment}.{name}" for moment in ("step", "exp_avg", "exp_avg_sq")}
+    moments = {moment: tensors[key] for moment, key in stored.items() if key in tensors}
+    # Adam keeps its step count on the CPU, its moments beside the parameter
+    return {moment: value if moment == "step" else value.to(parameter.device) for moment, value in moments.items()}
+
+
+def finish(place: Place, model: TAVLAD, facts: Facts, curve: Sequence[Row]) -> None:
+    """Write the trained model and its learning curve to the folder `place`."""
+    place.path.mkdir()
+    save_checkpoint(place.path / "model.safetensors", model, facts)
+    with open(place.path / "curve.csv", "w", newline="") as file:
+        columns = curve[0] if curve else ("loss", "accuracy", "lr")
+        writer = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(curve, start=1))
+
+
+def read_curve(folder: Path) -> Curve:
+    """The columns of curve.csv in `folder`: epoch, loss, accuracy, lr, and validation if there was one.
+
+    They are empty after a stage 2 of 0 epochs.
+    """
+    with open(folder / "curve.csv", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    return {name: np.array([float(row[name]) for row in rows]) for name in reader.fieldnames or ()}

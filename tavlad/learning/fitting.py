@@ -1,8 +1,9 @@
-"""The training loop of both stages: Adam, halved learning rates, clipped gradients, a state to resume from."""
+"""The parts of a model that a stage may train, and the training loop of both stages."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -10,10 +11,42 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tavlad import console
-from tavlad.learning.examples import Examples
+from tavlad.data.table import Examples
+from tavlad.learning.checkpoints import EpochState, Named, Progress, Row
 from tavlad.learning.loading import EpochSampler, Loader, mix
-from tavlad.learning.parts import HEAD, Named
-from tavlad.learning.resuming import EpochState, Progress, Row
+from tavlad.model.settings import Part
+from tavlad.model.tavlad import TAVLAD
+
+PARTS: tuple[Part, ...] = get_args(Part)
+HEAD = ("gru", "classifier")  # what stage 1 trains; in stage 2 it has a learning rate of its own
+
+
+def select(model: TAVLAD, parts: Sequence[str]) -> dict[str, Named]:
+    """Freeze `model` but for `parts`; each part's parameters by name, a part that the variant lacks being left out."""
+    model.requires_grad_(False)
+    chosen: dict[str, Named] = {part: {} for part in parts}
+    for name, parameter in model.named_parameters():
+        part = part_of_parameter(name, model)
+        if part in chosen:
+            parameter.requires_grad_(True)
+            chosen[part][name] = parameter
+    return {part: named for part, named in chosen.items() if named}
+
+
+def part_of_parameter(name: str, model: TAVLAD) -> str | None:
+    """The part that the parameter `name` of `model` belongs to; None for what never trains."""
+    room, _, rest = name.partition(".")
+    if room == "backbone":
+        if not rest.startswith("layer4."):
+            return None  # the trunk
+        if ".downsample.0." in rest:
+            return "downsample"
+        return "layer4" if ".conv" in rest else "batchnorm"
+    if room == "attention":
+        # a decoupled attention branch is never fine-tuned
+        return "fc" if model.settings.attention == "joint" else None
+    return {"vlad": "vlad", "temporal": "gru", "classifier": "classifier"}.get(room)
+
 
 Logits = Callable[[Sequence[str], Sequence[Tensor], int], Tensor]  # (clip ids, inputs, epoch) -> logits (B, Y)
 
@@ -49,10 +82,24 @@ def adam(parts: Mapping[str, Named], schedule: Schedule) -> torch.optim.Adam:
     return torch.optim.Adam(groups, lr=schedule.lr, eps=schedule.eps)
 
 
+@dataclass(frozen=True)
+class Feed:
+    """What an epoch goes through: batches in the order of the sampler, and how the model scores the clips of one."""
+
+    batches: Loader
+    sampler: EpochSampler
+    logits: Logits
+
+
 def fit(
-    model: nn.Module, parts: Mapping[str, Named], schedule: Schedule, logits: Logits, batches: Loader,
-    sampler: EpochSampler, validate: Callable[[], float] | None, state: EpochState, label: str,
-) -> list[Row]:  # fmt: skip
+    model: nn.Module,
+    parts: Mapping[str, Named],
+    schedule: Schedule,
+    feed: Feed,
+    validate: Callable[[], float] | None,
+    state: EpochState,
+    label: str,
+) -> list[Row]:
     """Train `parts` of `model` in place and return the learning curve, a row an epoch.
 
     The last epoch is kept, or with `validate` the epoch of the best validation accuracy (the first of equals).
@@ -60,7 +107,7 @@ def fit(
     """
     named = {name: parameter for part in parts.values() for name, parameter in part.items()}
     optimiser = adam(parts, schedule)
-    progress = state.load(named, optimiser)
+    progress, sampler = state.load(named, optimiser), feed.sampler
     with console.bar(label, schedule.epochs * sampler.count, "clips") as advance:
         advance(len(progress.curve) * sampler.count)
         for epoch in range(len(progress.curve), schedule.epochs):
@@ -68,7 +115,7 @@ def fit(
             sampler.epoch = epoch
             for group in optimiser.param_groups:
                 group["lr"] = group["initial_lr"] * schedule.rate(epoch)
-            row = _epoch(model, optimiser, schedule, logits, batches, epoch, advance)
+            row = _epoch(model, optimiser, schedule, feed, epoch, advance)
             _remember(progress, row, named, validate)
             state.save(progress, named, optimiser)
     if progress.best is not None:
@@ -99,17 +146,21 @@ def _remember(progress: Progress, row: Row, named: Named, validate: Callable[[],
 
 
 def _epoch(
-    model: nn.Module, optimiser: torch.optim.Adam, schedule: Schedule, logits: Logits, batches: Loader,
-    epoch: int, advance: Callable[..., None],
-) -> Row:  # fmt: skip
+    model: nn.Module,
+    optimiser: torch.optim.Adam,
+    schedule: Schedule,
+    feed: Feed,
+    epoch: int,
+    advance: Callable[..., None],
+) -> Row:
     model.train()
     loss_sum, right, seen = 0.0, 0, 0
-    for batch in batches:
+    for batch in feed.batches:
         optimiser.zero_grad(set_to_none=True)
         batch_loss = 0.0
         for start in range(0, len(batch.ids), schedule.micro_batch):
             chunk = slice(start, start + schedule.micro_batch)
-            scores = logits(batch.ids[chunk], batch.inputs[chunk], epoch)
+            scores = feed.logits(batch.ids[chunk], batch.inputs[chunk], epoch)
             labels = batch.labels[chunk].to(scores.device)
             loss = F.cross_entropy(scores, labels, reduction="sum")
             (loss / len(batch.ids)).backward()

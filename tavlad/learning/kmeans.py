@@ -13,11 +13,11 @@ from torch import Tensor
 from tavlad import console
 from tavlad.features.cache import read_maps
 from tavlad.features.views import rng_for
-from tavlad.inputs import Inputs
 from tavlad.learning.codebook import Fit, save_codebook
-from tavlad.making import Place
 from tavlad.model.precision import unit
 from tavlad.model.vlad import VLAD
+from tavlad.store.inputs import Inputs
+from tavlad.store.making import Place
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Codebook:
     seed: int
 
 
-def make(place: Place, wanted: Codebook, speed: None) -> None:
+def make_codebook(place: Place, wanted: Codebook, speed: None) -> None:
     """Write the file of the codebook at `place`."""
-    found = sample(wanted.maps.folder, wanted.maps.clips, wanted.descriptors, wanted.seed)
-    centers, fitted = fit(found, wanted.clusters, wanted.iterations, wanted.alpha, wanted.seed)
+    found = sample_descriptors(wanted.maps.folder, wanted.maps.clips, wanted.descriptors, wanted.seed)
+    centers, fitted = fit_codebook(found, wanted.clusters, wanted.iterations, wanted.alpha, wanted.seed)
     save_codebook(place.path, centers, fitted, place.key)
 
 
-def sample(features: Path, ids: Sequence[str], count: int, seed: int) -> Tensor:
+def sample_descriptors(features: Path, ids: Sequence[str], count: int, seed: int) -> Tensor:
     """About `count` unit-length descriptors (M, C), float32, spread evenly over the clips' centre views.
 
     Each clip's are random locations of random frames, drawn from the seed and the clip id alone.
@@ -54,7 +54,7 @@ def sample(features: Path, ids: Sequence[str], count: int, seed: int) -> Tensor:
     return unit(torch.cat(chosen), dim=1)
 
 
-def fit(descriptors: Tensor, clusters: int, iterations: int, alpha: float, seed: int) -> tuple[Tensor, Fit]:
+def fit_codebook(descriptors: Tensor, clusters: int, iterations: int, alpha: float, seed: int) -> tuple[Tensor, Fit]:
     """K centres (K, C), float32, of descriptors (M, C): k-means++, Lloyd; the same for any number of threads."""
     if clusters > len(descriptors):
         raise ValueError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tavlad.hdf5 import created, opened
+from tavlad.store.hdf5 import created, opened_hdf5
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Predictions:
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read what `save` wrote; raises ValueError that names the file if it holds anything else."""
-        with opened(path) as file:
+        with opened_hdf5(path) as file:
             ids, labels, logits = (file[name] for name in ("ids", "labels", "logits"))
             for values, ndim in ((ids, 1), (labels, 1), (logits, 2)):
                 size = math.prod(values.shape) * values.dtype.itemsize
@@ -75,7 +75,8 @@ class Predictions:
     @property
     def predicted(self) -> np.ndarray:
         """The class with the highest logit of each clip, int64 (N)."""
-        return self.logits.argmax(axis=1)
+        classes: np.ndarray = self.logits.argmax(axis=1)
+        return classes
 
     @property
     def right(self) -> np.ndarray:
@@ -103,7 +104,8 @@ class Predictions:
         """Top-1 accuracy within each class, float64 (Y); NaN for a class without clips."""
         counts = self.confusion()
         clips = counts.sum(axis=1)
-        return np.divide(counts.diagonal(), clips, out=np.full(len(clips), np.nan), where=clips > 0)
+        shares: np.ndarray = np.divide(counts.diagonal(), clips, out=np.full(len(clips), np.nan), where=clips > 0)
+        return shares
 
     @property
     def mean_class_accuracy(self) -> float:

@@ -1,36 +1,33 @@
 """Stage 1: GRU and classifier on cached maps; everything before them is fixed (paper, section 4.1). Reads no frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tavlad import device as devices
+from tavlad.data.table import Examples
 from tavlad.device import Speed
 from tavlad.features.backbone import load_backbone
 from tavlad.features.cache import read_maps, read_shape
 from tavlad.features.views import rng_for
-from tavlad.inputs import Input, Inputs
-from tavlad.learning.checkpoints import Facts
+from tavlad.learning.checkpoints import EpochState, Facts, Row, finish
 from tavlad.learning.codebook import load_codebook
-from tavlad.learning.examples import Examples
-from tavlad.learning.fitting import Schedule, fit, validator
+from tavlad.learning.fitting import HEAD, Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import scores_of_maps
 from tavlad.learning.loading import Clips, EpochSampler, loader
-from tavlad.learning.outcome import finish
-from tavlad.learning.parts import HEAD, select
-from tavlad.learning.resuming import EpochState, Row
-from tavlad.making import Place
+from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
+from tavlad.store.inputs import Input, Inputs
+from tavlad.store.making import Place
 
 
 @dataclass(frozen=True)
-class Training:
+class Stage1:
     """Stage 1 of one split: clips and their cached `maps`, where the model starts from, and how it is trained.
 
     `precision` is "float32" or "bfloat16"; `precision_parameter` may be "auto", which the checkpoint hands on.
@@ -42,7 +39,7 @@ class Training:
     maps: Inputs
     backbone: Input
     codebook: Input
-    model: Mapping[str, Any]  # keyword arguments of TAVLAD
+    model: ModelSettings
     schedule: Schedule
     batch: int
     seed: int
@@ -51,36 +48,39 @@ class Training:
     deterministic: bool
 
 
-def make(place: Place, wanted: Training, speed: Speed) -> None:
+def make_stage1(place: Place, wanted: Stage1, speed: Speed) -> None:
     """Write model.safetensors and curve.csv to the folder `place`."""
     if wanted.deterministic:
         devices.make_deterministic()
     centers, _ = load_codebook(wanted.codebook.path)
     weights = load_backbone(wanted.backbone.path)
-    model = build(centers, weights, len(wanted.classes), wanted.seed, **wanted.model)
-    curve = train(model, wanted, speed, EpochState(place))
+    model = build_model(centers, weights, wanted.model, wanted.seed)
+    curve = train_stage1(model, wanted, speed, EpochState(place))
     finish(place, model, Facts(wanted.classes, wanted.precision_parameter, place.key), curve)
 
 
-def build(centers: Tensor, weights: dict[str, Tensor], classes: int, seed: int, **settings: Any) -> TAVLAD:
+def build_model(centers: Tensor, weights: dict[str, Tensor], settings: ModelSettings, seed: int) -> TAVLAD:
     """A model without backbone: VLAD of centres (K, C), attention of the `fc` of ResNet `weights`; the rest seeded."""
     torch.manual_seed(seed)
-    model = TAVLAD(centers, classes, **settings)
+    model = TAVLAD(centers, settings)
     if model.attention is not None:
         model.attention.fc.load_state_dict({name: weights[f"fc.{name}"] for name in ("weight", "bias")})
     return model
 
 
-def train(model: TAVLAD, wanted: Training, speed: Speed, state: EpochState) -> list[Row]:
+def train_stage1(model: TAVLAD, wanted: Stage1, speed: Speed, state: EpochState) -> list[Row]:
     """Train GRU and classifier of `model` in place; the learning curve."""
     model.to(speed.device)
     training, features = wanted.training, wanted.maps.folder
     sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)
     clips = Clips(training.ids, training.labels, partial(_random_view, features, wanted.seed))
-    batches = loader(clips, sampler, speed.workers, speed.device)
-    logits = partial(_logits, model, speed.device, wanted.precision)
+    feed = Feed(
+        loader(clips, sampler, speed.workers, speed.device),
+        sampler,
+        partial(_logits, model, speed.device, wanted.precision),
+    )
     validate = validator(model, wanted.validation, partial(_scores, model, features, wanted.precision, speed.device))
-    return fit(model, select(model, HEAD), wanted.schedule, logits, batches, sampler, validate, state, speed.label)
+    return fit(model, select(model, HEAD), wanted.schedule, feed, validate, state, speed.label)
 
 
 def _random_view(features: Path, seed: int, clip: str, epoch: int) -> Tensor:

@@ -10,26 +10,23 @@ import torch
 from torch import Tensor
 
 from tavlad import device as devices
+from tavlad.data.table import Examples
 from tavlad.device import Speed
 from tavlad.features.backbone import load_backbone
-from tavlad.features.views import augmented_view, centre_view, draw, rng_for
-from tavlad.inputs import Input, Inputs
-from tavlad.learning.checkpoints import Facts, load_checkpoint
-from tavlad.learning.examples import Examples
-from tavlad.learning.fitting import Schedule, fit, validator
+from tavlad.features.views import augmented_view, centre_view, draw_augmentation, rng_for
+from tavlad.learning.checkpoints import EpochState, Facts, Row, finish, load_checkpoint
+from tavlad.learning.fitting import Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import class_scores
 from tavlad.learning.loading import Clips, EpochSampler, loader
-from tavlad.learning.outcome import finish
-from tavlad.learning.parts import select
-from tavlad.learning.resuming import EpochState, Row
-from tavlad.making import Place
 from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
-from tavlad.video.frames import read_facts, read_frames_file
+from tavlad.store.inputs import Input, Inputs
+from tavlad.store.making import Place
+from tavlad.video.frames import read_frame_facts, read_frames_file
 
 
 @dataclass(frozen=True)
-class Training:
+class Stage2:
     """Stage 2 of one split: clips and their stored `frames`, the model of stage 1, and how it is trained.
 
     `precision` is "float32" or "bfloat16"; `precision_parameter` may be "auto", which the checkpoint hands on.
@@ -52,14 +49,14 @@ class Training:
     deterministic: bool
 
 
-def make(place: Place, wanted: Training, speed: Speed) -> None:
+def make_stage2(place: Place, wanted: Stage2, speed: Speed) -> None:
     """Write model.safetensors and curve.csv to the folder `place`."""
     if wanted.deterministic:
         devices.make_deterministic()
     model, before = load_checkpoint(wanted.stage1.path)
     model.dropout.p = wanted.dropout
     attach_backbone(model, load_backbone(wanted.backbone.path))
-    curve = train(model, wanted, speed, EpochState(place))
+    curve = train_stage2(model, wanted, speed, EpochState(place))
     path = frame_path(wanted.frames.file(wanted.training.ids[0]))
     facts = Facts(before.classes, wanted.precision_parameter, place.key, crop=wanted.crop, **path)
     finish(place, model, facts, curve)
@@ -67,7 +64,7 @@ def make(place: Place, wanted: Training, speed: Speed) -> None:
 
 def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
     """Give a stage 1 model the ResNet-34 (torchvision's names) whose maps it was trained on."""
-    backbone = Backbone(pre_relu=model.settings["features"] == "pre_relu")
+    backbone = Backbone(pre_relu=model.settings.features == "pre_relu")
     backbone.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("fc.")})
     model.attach(backbone)
 
@@ -75,21 +72,22 @@ def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
 def frame_path(file: Path) -> dict[str, int]:
     """How the frames in `file` were made, as a checkpoint records it for new clips."""
     count, height, width, _ = read_frames_file(file).shape
-    return {"frames": count, "short_side": min(height, width), "jpeg_quality": read_facts(file)["jpeg_quality"]}
+    return {"frames": count, "short_side": min(height, width), "jpeg_quality": read_frame_facts(file)["jpeg_quality"]}
 
 
-def train(model: TAVLAD, wanted: Training, speed: Speed, state: EpochState) -> list[Row]:
+def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState) -> list[Row]:
     """Train the parts of `model` in place from the frame store; the learning curve."""
     model.to(speed.device)
     model.to(memory_format=torch.channels_last)  # the faster layout for the convolutions
     training, frames = wanted.training, wanted.frames.folder
     sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)
     clips = Clips(training.ids, training.labels, partial(_stored_frames, frames))
-    batches = loader(clips, sampler, speed.workers, speed.device)
-    logits = partial(_logits, model, wanted, speed.device)
+    feed = Feed(
+        loader(clips, sampler, speed.workers, speed.device), sampler, partial(_logits, model, wanted, speed.device)
+    )
     validate = validator(model, wanted.validation, partial(_scores, model, wanted, speed.device))
     parts = select(model, wanted.parts)
-    return fit(model, parts, wanted.schedule, logits, batches, sampler, validate, state, speed.label)
+    return fit(model, parts, wanted.schedule, feed, validate, state, speed.label)
 
 
 def _stored_frames(frames: Path, clip: str, epoch: int) -> Tensor:
@@ -97,13 +95,13 @@ def _stored_frames(frames: Path, clip: str, epoch: int) -> Tensor:
 
 
 def _logits(
-    model: TAVLAD, wanted: Training, device: torch.device, ids: Sequence[str], clips: Sequence[Tensor], epoch: int
+    model: TAVLAD, wanted: Stage2, device: torch.device, ids: Sequence[str], clips: Sequence[Tensor], epoch: int
 ) -> Tensor:
     views = []
     for clip, frames in zip(ids, clips, strict=True):
         frames = frames.to(device, non_blocking=True)  # cropped and resized there, all frames of a clip at once
         if wanted.augment:
-            views.append(augmented_view(frames, draw(rng_for(wanted.seed, clip, epoch)), wanted.crop))
+            views.append(augmented_view(frames, draw_augmentation(rng_for(wanted.seed, clip, epoch)), wanted.crop))
         else:
             views.append(centre_view(frames, wanted.crop))
     with devices.autocast(device, wanted.precision):
@@ -111,5 +109,5 @@ def _logits(
     return logits
 
 
-def _scores(model: TAVLAD, wanted: Training, device: torch.device, clip: str) -> np.ndarray:
+def _scores(model: TAVLAD, wanted: Stage2, device: torch.device, clip: str) -> np.ndarray:
     return class_scores(model, read_frames_file(wanted.frames.file(clip)), wanted.crop, wanted.precision, device)

@@ -1,10 +1,13 @@
 """Top-down spatial attention from class activation maps (paper, section 3.2)."""
 
+from typing import get_args
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tavlad.model.precision import exact, no_autocast
+from tavlad.model.settings import AttentionPool, require_choice
 
 
 class ClassActivationAttention(nn.Module):
@@ -16,8 +19,7 @@ class ClassActivationAttention(nn.Module):
 
     def __init__(self, fc: nn.Linear, pool: str = "sum"):
         super().__init__()
-        if pool not in ("sum", "mean"):
-            raise ValueError(f"attention_pool is 'sum' or 'mean', not {pool!r}")
+        require_choice("attention_pool", pool, get_args(AttentionPool))
         self.fc, self.pool = fc, pool
 
     def forward(self, maps: Tensor) -> Tensor:

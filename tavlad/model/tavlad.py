@@ -4,7 +4,6 @@ import copy
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -15,51 +14,35 @@ from tavlad.model import temporal as temporal_room
 from tavlad.model.attention import ClassActivationAttention
 from tavlad.model.precision import exact, no_autocast, unit
 from tavlad.model.resnet import CHANNELS, IMAGENET_CLASSES, Backbone, last_maps
+from tavlad.model.settings import ModelSettings
 from tavlad.model.vlad import VLAD
-
-ATTENTIONS = ("joint", "decoupled", "none")
 
 
 class TAVLAD(nn.Module):
-    """The whole model; without a backbone (stage 1) it takes cached maps only.
+    """The whole model; without a backbone (stage 1) it takes cached maps only. `centers` (K, C) come from k-means."""
 
-    `centers` (K, C) come from k-means. `attention`: "joint" trains with the backbone, "decoupled" comes from a copy of
-    the backbone that never trains, "none" weighs all locations alike. `attention_scale`: 1 as the paper has it, "N"
-    times the number of locations, so that uniform attention equals none. `pooling`: "vlad", or "avg" for the baseline
-    of average-pooled maps under a linear classifier.
-    """
-
-    def __init__(
-        self, centers: Tensor, classes: int, *, hidden: int, alpha: float, attention: str, attention_scale: int | str,
-        attention_pool: str, temporal: str, assignment: str, pooling: str, features: str, dropout: float,
-    ):  # fmt: skip
+    def __init__(self, centers: Tensor, settings: ModelSettings):
         super().__init__()
-        _check("attention", attention, ATTENTIONS)
-        _check("attention_scale", attention_scale, (1, "N"))
-        _check("pooling", pooling, ("vlad", "avg"))
-        _check("features", features, ("relu", "pre_relu"))
-        self.settings: dict[str, Any] = {
-            "classes": classes, "clusters": len(centers), "hidden": hidden, "alpha": alpha, "attention": attention,
-            "attention_scale": attention_scale, "attention_pool": attention_pool, "temporal": temporal,
-            "assignment": assignment, "pooling": pooling, "features": features, "dropout": dropout,
-        }  # fmt: skip
+        self.settings, self.clusters = settings, len(centers)
         self.backbone: Backbone | None = None
         self.attention_layer4: nn.Sequential | None = None
         self.attention: ClassActivationAttention | None = None
         width = CHANNELS
-        if pooling == "vlad":
-            if attention != "none":
-                self.attention = ClassActivationAttention(nn.Linear(CHANNELS, IMAGENET_CLASSES), attention_pool)
-            self.vlad = VLAD(centers, alpha, assignment)
-            self.temporal = temporal_room.make(temporal, CHANNELS, hidden, len(centers))
+        if settings.pooling == "vlad":
+            if settings.attention != "none":
+                self.attention = ClassActivationAttention(
+                    nn.Linear(CHANNELS, IMAGENET_CLASSES), settings.attention_pool
+                )
+            self.vlad = VLAD(centers, settings.alpha, settings.assignment)
+            self.temporal = temporal_room.make(settings.temporal, CHANNELS, settings.hidden, len(centers))
             width = math.prod(self.temporal.out_shape)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(width, classes)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classifier = nn.Linear(width, settings.classes)
 
     def attach(self, backbone: Backbone) -> None:
         """Give the model the network that makes its maps; "decoupled" keeps a copy of layer 4 that never trains."""
         self.backbone = backbone
-        if self.attention is not None and self.settings["attention"] == "decoupled":
+        if self.attention is not None and self.settings.attention == "decoupled":
             self.attention_layer4 = copy.deepcopy(backbone.layer4).requires_grad_(False)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -90,7 +73,7 @@ class TAVLAD(nn.Module):
     def classify(self, maps: Tensor, seen: Tensor) -> Tensor:
         """Maps to encode and maps to attend by, both (B, T, C, H, W) -> logits (B, Y)."""
         B, T = maps.shape[:2]
-        if self.settings["pooling"] == "avg":
+        if self.settings.pooling == "avg":
             pooled = exact(F.relu(maps)).mean(dim=(3, 4)).mean(dim=1)
             return self._logits(pooled)
         v = self.vlad(maps.flatten(0, 1), self.attention_of(seen.flatten(0, 1)))
@@ -101,7 +84,7 @@ class TAVLAD(nn.Module):
         if self.attention is None:
             return None
         weights: Tensor = self.attention(F.relu(maps))
-        return weights * weights[0].numel() if self.settings["attention_scale"] == "N" else weights
+        return weights * weights[0].numel() if self.settings.attention_scale == "N" else weights
 
     def _normalise(self, h: Tensor) -> Tensor:
         """Intra-normalisation (B, K, D), each cluster to unit length, then the whole: (B, K*D)."""
@@ -119,16 +102,12 @@ class TAVLAD(nn.Module):
         file = Path(path)
         file = file / "model.safetensors" if file.is_dir() else file
         with safe_open(file, framework="pt") as opened:
-            settings = json.loads(opened.metadata()["tavlad"])["model"]
+            header = json.loads(opened.metadata()["tavlad"])["model"]
             state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
-        clusters = settings.pop("clusters")
-        model = cls(torch.zeros(clusters, CHANNELS), **settings)
+        clusters = header.pop("clusters")
+        settings = ModelSettings(**header)
+        model = cls(torch.zeros(clusters, CHANNELS), settings)
         if any(name.startswith("backbone.") for name in state):
-            model.attach(Backbone(pre_relu=settings["features"] == "pre_relu"))
+            model.attach(Backbone(pre_relu=settings.features == "pre_relu"))
         model.load_state_dict(state)
         return model.eval()
-
-
-def _check(key: str, value: int | str, allowed: tuple[int | str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{key} is one of {', '.join(map(str, allowed))}, not {value!r}")

@@ -2,13 +2,13 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from tavlad.model.precision import exact, no_autocast
-
-NAMES = ("gru", "bigru", "sum", "gru_flat", "gru_separate")
+from tavlad.model.settings import Temporal
 
 
 class Aggregation(nn.Module, ABC):
@@ -39,6 +39,7 @@ class SharedGRU(Aggregation):
     def aggregate(self, v: Tensor) -> Tensor:
         """Residuals (B, T, K, C) -> last memories (B, K, D), or (B, K, 2D) in both directions."""
         B, T, K, C = v.shape
+        memory: Tensor
         _, memory = self.gru(v.transpose(1, 2).reshape(B * K, T, C))  # (1 or 2, B*K, D)
         return memory.transpose(0, 1).reshape(B, *self.out_shape)
 
@@ -65,6 +66,7 @@ class FlatGRU(Aggregation):
 
     def aggregate(self, v: Tensor) -> Tensor:
         """Residuals (B, T, K, C) -> last memory (B, 1, D)."""
+        memory: Tensor
         _, memory = self.gru(v.flatten(2))
         return memory.transpose(0, 1)
 
@@ -114,4 +116,4 @@ def make(name: str, channels: int, hidden: int, clusters: int) -> Aggregation:
         return FlatGRU(channels, hidden, clusters)
     if name == "gru_separate":
         return SeparateGRUs(channels, hidden, clusters)
-    raise ValueError(f"temporal is one of {', '.join(NAMES)}, not {name!r}")
+    raise ValueError(f"temporal is one of {', '.join(get_args(Temporal))}, not {name!r}")

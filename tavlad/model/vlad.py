@@ -1,12 +1,13 @@
 """Attention-weighted residuals to learned cluster centres (paper, equations 1 to 3; NetVLAD's soft assignment)."""
 
+from typing import get_args
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tavlad.model.precision import exact, no_autocast, unit
-
-ASSIGNMENTS = ("soft", "tied", "hard")
+from tavlad.model.settings import Assignment, require_choice
 
 
 class VLAD(nn.Module):
@@ -18,8 +19,7 @@ class VLAD(nn.Module):
 
     def __init__(self, centers: Tensor, alpha: float, assignment: str = "soft"):
         super().__init__()
-        if assignment not in ASSIGNMENTS:
-            raise ValueError(f"assignment is one of {', '.join(ASSIGNMENTS)}, not {assignment!r}")
+        require_choice("assignment", assignment, get_args(Assignment))
         self.alpha, self.assignment = alpha, assignment
         self.centers = nn.Parameter(centers.detach().clone())
         if assignment == "soft":

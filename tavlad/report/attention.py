@@ -1,23 +1,124 @@
-"""Where the network looks before and after stage 2: a picture for each chosen clip, and a table."""
+"""Where models one: the file that evaluation wrote, its measures, and the pictures of some clips."""
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from tavlad.console import Failures, track
 from tavlad.learning.scores import Predictions
-from tavlad.report.looks import Looks, read_looks
-from tavlad.report.picture import ROWS, Sights, draw_attention
-from tavlad.report.results import STAGES, Result
+from tavlad.report.picture import ROWS, AttentionRows, draw_attention
+from tavlad.report.results import STAGES, SplitResult
+from tavlad.store.hdf5 import opened_hdf5
 from tavlad.video.frames import read_frames_file
 
-LOOKS = dict(zip(ROWS, ("looks_stage1.h5", "looks.h5"), strict=True))  # what `evaluate` wrote
+# kind of value (O: text) and number of axes
+FORM = {"ids": ("O", 1), "empty": ("f", 1), "confident": ("f", 1), "attention": ("f", 4), "winners": ("O", 2)}
+SWELLS = 1032  # the most that one byte of deflate becomes
+
+
+@dataclass(frozen=True, eq=False)
+class SavedAttention:
+    """N clips: attention (N, T, H, W), which sums to 1 over each frame, and the winning ImageNet classes (N, T), both
+    None without attention; per clip (N) the share of empty clusters and of confident assignments, NaN without VLAD."""
+
+    ids: tuple[str, ...]
+    empty: np.ndarray
+    confident: np.ndarray
+    attention: np.ndarray | None
+    winners: np.ndarray | None
+
+
+def read_attention(path: Path) -> SavedAttention:
+    """What `evaluate` saved at `path`; ValueError with its path if it holds anything else."""
+    with opened_hdf5(path) as file:
+        for name, found in file.items():
+            _check(path, name, found)
+        attention = file["attention"][()] if "attention" in file else None
+        winners = file["winners"].asstr()[()] if "winners" in file else None
+        return SavedAttention(
+            tuple(file["ids"].asstr()[()]), file["empty"][()], file["confident"][()], attention, winners
+        )
+
+
+def _check(path: Path, name: str, found: h5py.Dataset) -> None:
+    if not isinstance(found, h5py.Dataset) or (found.dtype.kind, found.ndim) != FORM.get(name):
+        raise ValueError(f"{path} holds no saved attention: its '{name}' is {found}")
+    if math.prod(found.shape) * found.dtype.itemsize > SWELLS * path.stat().st_size:
+        raise ValueError(f"{path} is damaged: its '{name}' declares {found.shape}, more than such a file can hold")
+
+
+def entropy(attention: np.ndarray) -> np.ndarray:
+    """The entropy of attention (..., H, W) over its locations, as a share of the largest, log N: 1 is uniform."""
+    flat = attention.reshape(*attention.shape[:-2], -1).astype(np.float64)
+    logs = np.log(flat, out=np.zeros_like(flat), where=flat > 0)
+    shares: np.ndarray = -(flat * logs).sum(axis=-1) / max(np.log(flat.shape[-1]), np.finfo(float).tiny)
+    return shares
+
+
+def covered(box: np.ndarray, H: int, W: int) -> np.ndarray:
+    """How much of each of H x W equal cells of the unit square the box x0, y0, x1, y1 covers: (H, W) in 0..1."""
+    sides = []
+    for start, end, cells in ((box[1], box[3], H), (box[0], box[2], W)):
+        edges = np.linspace(0, 1, cells + 1)
+        inside = np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1])
+        sides.append(np.clip(inside, 0, None) * cells)
+    return np.outer(*sides)
+
+
+def masses(saved: SavedAttention, boxes: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """By clip: the mean over its frames of the attention inside the true box, and of the box's share of the crop.
+
+    `boxes` (T, 4) are shares of the crop's side for each sampled frame; clips without boxes are left out.
+    """
+    if saved.attention is None:
+        return {}
+    found = {}
+    for clip, attention in zip(saved.ids, saved.attention, strict=True):
+        if clip in boxes:
+            cells = np.stack([covered(box, *attention.shape[1:]) for box in boxes[clip]])  # (T, H, W)
+            found[clip] = float((attention * cells).sum(axis=(1, 2)).mean()), float(cells.mean())
+    return found
+
+
+def attention_metrics(
+    saved: SavedAttention, classes: Mapping[str, str], boxes: Mapping[str, np.ndarray]
+) -> dict[str, object]:
+    """Means over the clips, 5 digits; `classes` names each clip's class.
+
+    `focus` is the attention mass inside the true boxes over the boxes' share of the frame, both summed over clips:
+    1 is what uniform attention gives. It is there only for clips with boxes, `focus_per_class` likewise.
+    """
+    document: dict[str, object] = {}
+    for name, values in (("empty_clusters", saved.empty), ("confident_assignments", saved.confident)):
+        if not np.isnan(values).any():
+            document[name] = round(float(values.mean()), 5)
+    if saved.attention is not None:
+        document["entropy"] = round(float(entropy(saved.attention).mean()), 5)
+    measured = masses(saved, boxes)
+    if measured:
+        names = sorted({classes[clip] for clip in measured})
+        document["focus"] = _ratio(list(measured.values()))
+        document["focus_per_class"] = {
+            name: _ratio([pair for clip, pair in measured.items() if classes[clip] == name]) for name in names
+        }
+    return document
+
+
+def _ratio(pairs: list[tuple[float, float]]) -> float:
+    mass, share = np.sum(pairs, axis=0)
+    return round(float(mass / share), 5)
+
+
+FILES_BY_ROW = dict(zip(ROWS, ("attention_stage1.h5", "attention.h5"), strict=True))  # what `evaluate` wrote
 MEASURES = ("focus", "entropy")
 
 
-def choose(results: Sequence[Result], asked: Sequence[str], frames: Path) -> dict[str, Result]:
+def choose_clips(results: Sequence[SplitResult], asked: Sequence[str], frames: Path) -> dict[str, SplitResult]:
     """By clip the first of `results` that holds it out: of the clips `asked` for, else of the first clip of each class
     in the first of `results`. Failures naming all that none holds out."""
     if not asked:
@@ -38,33 +139,35 @@ def choose(results: Sequence[Result], asked: Sequence[str], frames: Path) -> dic
     return chosen
 
 
-def draw_clips(chosen: Mapping[str, Result], evaluate: Path, frames: Path, crop: int, folder: Path) -> None:
+def draw_clips(chosen: Mapping[str, SplitResult], evaluate: Path, frames: Path, crop: int, folder: Path) -> None:
     """Write `folder`/<clip id, - for />.png for each of the clips of `choose`; nothing where there is no attention."""
     splits = {result.split for result in chosen.values()}
-    looks = {split: {row: read_looks(evaluate / split / file) for row, file in LOOKS.items()} for split in splits}
+    saved = {
+        split: {row: read_attention(evaluate / split / file) for row, file in FILES_BY_ROW.items()} for split in splits
+    }
     shown = [
         clip
         for clip, result in chosen.items()
-        if all(look.attention is not None for look in looks[result.split].values())
+        if all(one.attention is not None for one in saved[result.split].values())
     ]
     if not shown:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for clip in track(shown, "summary", len(shown), "pictures"):
         result = chosen[clip]
-        sights = sights_of(clip, frames, looks[result.split])
+        rows = rows_of(clip, frames, saved[result.split])
         title = caption(clip, result.predictions["stage2"])
-        draw_attention(sights, crop, title, folder / f"{clip.replace('/', '-')}.png")
+        draw_attention(rows, crop, title, folder / f"{clip.replace('/', '-')}.png")
 
 
-def sights_of(clip: str, frames: Path, looks: Mapping[str, Looks]) -> Sights:
-    """The clip's stored frames, and what `looks`, by row of the picture, say of it."""
+def rows_of(clip: str, frames: Path, saved: Mapping[str, SavedAttention]) -> AttentionRows:
+    """The clip's stored frames, and what `saved`, by row of the picture, say of it."""
     attention, winners = {}, {}
-    for row, look in looks.items():
-        assert look.attention is not None and look.winners is not None
-        place = look.ids.index(clip)
-        attention[row], winners[row] = look.attention[place], list(look.winners[place])
-    return Sights(read_frames_file(frames / f"{clip}.h5"), attention, winners)
+    for row, one in saved.items():
+        assert one.attention is not None and one.winners is not None
+        place = one.ids.index(clip)
+        attention[row], winners[row] = one.attention[place], list(one.winners[place])
+    return AttentionRows(read_frames_file(frames / f"{clip}.h5"), attention, winners)
 
 
 def caption(clip: str, made: Predictions) -> str:
@@ -74,12 +177,12 @@ def caption(clip: str, made: Predictions) -> str:
     return f"{clip}   class: {label}   predicted: {predicted}"
 
 
-def write_attention(results: Sequence[Result], path: Path) -> None:
+def write_attention(results: Sequence[SplitResult], path: Path) -> None:
     """Write CSV: measure, class (blank for all), before and after stage 2, the mean over the splits that measured it.
 
     A focus of 1 and an entropy of 1 are those of uniform attention. No file is written where nothing was measured.
     """
-    documents = [[result.metrics.get("looks", {}).get(stage, {}) for stage in STAGES] for result in results]
+    documents = [[result.metrics.get("attention", {}).get(stage, {}) for stage in STAGES] for result in results]
     found: dict[tuple[str, str], list[list[float]]] = {}
     for before, after in documents:
         for measure in MEASURES:

@@ -1,17 +1,56 @@
-"""The paper's Fig. 5 for one clip: its frames, and beneath them where the network looks before and after stage 2."""
+"""Heat over a frame, and a clip as a row of frames with their attention."""
 
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import ListedColormap, PowerNorm
+from PIL import Image
 
 from tavlad.report.figure import figure
-from tavlad.report.heat import COLOURS, crop_corner, lay_over, scale_of
 from tavlad.video.sampling import indices
+
+STEPS = 256
+GLOW = 4  # the scale ends at no less than so many times uniform attention, which else would glow everywhere
+
+
+def _colours() -> ListedColormap:
+    """Black through red to pale yellow, evenly brighter to the eye; the less attention, the clearer."""
+    table = colormaps["inferno"](np.linspace(0, 1, STEPS))
+    table[:, 3] = np.linspace(0, 0.8, STEPS)
+    return ListedColormap(table, "heat")
+
+
+COLOURS = _colours()
+
+
+def scale_of(attention: np.ndarray) -> PowerNorm:
+    """The colour scale of attention (..., H, W): from 0 to its largest value, or to 4 times uniform if that is more.
+
+    It is that of the square root, so that a peak leaves the rest visible.
+    """
+    uniform = 1 / (attention.shape[-2] * attention.shape[-1])
+    return PowerNorm(0.5, 0, max(float(attention.max()), GLOW * uniform))
+
+
+def crop_corner(height: int, width: int, crop: int) -> tuple[int, int]:
+    """Top and left of the centre crop, as `tavlad.features.views` cuts it."""
+    return (height - crop) // 2, (width - crop) // 2
+
+
+def lay_over(square: np.ndarray, attention: np.ndarray, scale: PowerNorm) -> np.ndarray:
+    """The cropped frame uint8 (S, S, 3), in grey, under its attention (H, W), enlarged bilinearly: uint8 (S, S, 3)."""
+    enlarged = Image.fromarray(attention.astype(np.float32)).resize(square.shape[1::-1], Image.Resampling.BILINEAR)
+    heat = COLOURS(scale(np.asarray(enlarged)), bytes=True).astype(np.uint16)
+    grey = np.asarray(Image.fromarray(square).convert("L"))[..., None]  # a yellow court must not be taken for heat
+    alpha = heat[..., 3:]
+    shown: np.ndarray = ((grey * (255 - alpha) + heat[..., :3] * alpha + 127) // 255).astype(np.uint8)
+    return shown
+
 
 COLUMNS = 8
 TILE = 1.3  # inches, of a frame
@@ -22,7 +61,7 @@ ROWS = ("before stage 2", "after stage 2")
 
 
 @dataclass(frozen=True, eq=False)
-class Sights:
+class AttentionRows:
     """One clip's frames uint8 (T, H, W, 3), and by row of the picture attention (T, h, w) and ImageNet classes (T)."""
 
     frames: np.ndarray
@@ -30,13 +69,13 @@ class Sights:
     winners: dict[str, list[str]]
 
 
-def draw_attention(sights: Sights, crop: int, title: str, path: Path) -> None:
+def draw_attention(rows: AttentionRows, crop: int, title: str, path: Path) -> None:
     """Write the picture at `path` (PNG): up to 8 frames evenly over time, and of them the centre crop that was seen."""
-    taken = indices(len(sights.frames), min(COLUMNS, len(sights.frames)))
-    height, width = sights.frames.shape[1:3]
+    taken = indices(len(rows.frames), min(COLUMNS, len(rows.frames)))
+    height, width = rows.frames.shape[1:3]
     top, left = crop_corner(height, width, crop)
-    squares = sights.frames[taken, top : top + crop, left : left + crop]
-    attention = {row: maps[taken] for row, maps in sights.attention.items()}
+    squares = rows.frames[taken, top : top + crop, left : left + crop]
+    attention = {row: maps[taken] for row, maps in rows.attention.items()}
     scale = scale_of(np.stack(list(attention.values())))
     across, down = len(taken) * (TILE + GAP), 3 * TILE + 2 * CAPTION + 2 * GAP
     with figure(path, across, down) as drawn:
@@ -47,7 +86,7 @@ def draw_attention(sights: Sights, crop: int, title: str, path: Path) -> None:
             for place, row in enumerate(ROWS):
                 y = (place + 1) * (TILE + GAP) + place * CAPTION
                 _tile(axes, lay_over(square, attention[row][column], scale), column, y)
-                name = _short(sights.winners[row][taken[column]])
+                name = _short(rows.winners[row][taken[column]])
                 middle = column * (TILE + GAP) + TILE / 2
                 axes.text(middle, y + TILE + 0.04, name, fontsize=7, ha="center", va="top", linespacing=1.05)
         for place, row in enumerate(ROWS):

@@ -1,21 +1,33 @@
-"""What evaluation and both trainings left of one split, read back."""
+"""What the stages left of each split, what to be wary of in it, and how a training ended."""
 
-import csv
 import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tavlad.data.table import PARTS
+from tavlad.learning.checkpoints import Curve, read_curve
 from tavlad.learning.scores import Predictions
 
 STAGES = ("stage1", "stage2")
-Curve = dict[str, np.ndarray]  # column of curve.csv -> values (epochs)
+LEARNED = 0.7  # stage 2 from a stage 1 that fits less of its own training clips tends to make the model worse
+COLLAPSED = 0.1  # of the largest entropy: that of 95 % of the attention in one of 7x7 locations
+UNIFORM = 0.999  # of the largest entropy: locations then differ in weight by less than a tenth (standard deviation)
+UNUSED = 0.95  # of the clusters, by a clip: of the paper's 64, it then uses three
+BLURRED = 0.01  # of the descriptors: hardly any of them then belongs to one cluster
+DOUBTFUL: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # measure, when to doubt it, and what to say then
+    ("entropy", lambda share: share < COLLAPSED, "attention has collapsed: nearly all of it lies in one location"),
+    ("entropy", lambda share: share > UNIFORM, "attention is uniform, so the model does as with attention: none"),
+    ("empty_clusters", lambda share: share > UNUSED, "a clip uses almost none of the clusters; try fewer"),
+    ("confident_assignments", lambda share: share < BLURRED, "clusters share every descriptor; raise alpha"),
+)
 
 
 @dataclass(frozen=True)
-class Result:
+class SplitResult:
     """One split: its name, predictions and learning curves by stage, and its metrics.json."""
 
     split: str
@@ -24,16 +36,16 @@ class Result:
     metrics: dict[str, Any]
 
 
-def read_results(evaluate: Path, stage1: Path, stage2: Path, splits: tuple[str, ...]) -> list[Result]:
+def read_results(evaluate: Path, stage1: Path, stage2: Path, splits: tuple[str, ...]) -> list[SplitResult]:
     """The results of `splits`, each below the three folders; ValueError where they do not speak of the same classes."""
     results = []
     for split in splits:
         files = {"stage1": evaluate / split / "predictions_stage1.h5", "stage2": evaluate / split / "predictions.h5"}
-        curves = {"stage1": stage1 / split / "curve.csv", "stage2": stage2 / split / "curve.csv"}
-        result = Result(
+        curves = {"stage1": stage1 / split, "stage2": stage2 / split}
+        result = SplitResult(
             split,
             {stage: Predictions.load(file) for stage, file in files.items()},
-            {stage: read_curve(file) for stage, file in curves.items()},
+            {stage: read_curve(folder) for stage, folder in curves.items()},
             json.loads((evaluate / split / "metrics.json").read_text(encoding="utf-8")),
         )
         results.append(result)
@@ -42,12 +54,59 @@ def read_results(evaluate: Path, stage1: Path, stage2: Path, splits: tuple[str, 
     return results
 
 
-def read_curve(path: Path) -> Curve:
-    """The columns of curve.csv, float64 (epochs): epoch, loss, accuracy, lr, validation if there was one.
+def warnings_of(results: Sequence[SplitResult]) -> list[str]:
+    """One line per doubt about a split's numbers; empty where there is none."""
+    return [f"{result.split}: {line}" for result in results for line in _of(result)]
 
-    A stage 2 of 0 epochs has empty columns.
-    """
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    return {name: np.array([float(row[name]) for row in rows]) for name in reader.fieldnames or ()}
+
+def _of(result: SplitResult) -> Iterator[str]:
+    first, final = result.predictions["stage1"], result.predictions["stage2"]
+    if note := lost(result.metrics["excluded"]):
+        yield note
+    trained = result.curves["stage1"]["accuracy"][-1]
+    if trained < LEARNED:
+        yield f"stage 1 ends at a training accuracy of {trained:.2f}; give it more epochs or another stage1.lr"
+    if (chance := _chance(first)) is not None:
+        yield f"stage 1 is no better than chance ({first.top1:.3f} against {chance:.3f} for always naming one class)"
+    if _worse(final, first):
+        advice = "lower stage2.lr or train stage 1 longer"
+        yield f"stage 2 is worse than stage 1 ({final.top1:.3f} against {first.top1:.3f}); {advice}"
+    if never := _never_predicted(final):
+        names = ", ".join(never[:5]) + (", ..." if len(never) > 5 else "")
+        yield f"{len(never)} of {len(final.classes)} classes are never predicted: {names}"
+    yield from _of_attention(result.metrics.get("attention", {}))
+
+
+def _of_attention(measures: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Doubts about the measures of where each stage's model looks; what a variant has not is not measured."""
+    for measure, doubtful, words in DOUBTFUL:
+        found = {stage: measures[stage][measure] for stage in STAGES if measure in measures.get(stage, {})}
+        if wrong := [f"{stage} ({measure} {share:.3f})" for stage, share in found.items() if doubtful(share)]:
+            yield f"{' and '.join(wrong)}: {words}"
+
+
+def _chance(predictions: Predictions) -> float | None:
+    """The accuracy of always naming the most frequent class, if the model is within two standard errors of it."""
+    N = len(predictions.labels)
+    chance = float(np.bincount(predictions.labels).max()) / N
+    return chance if predictions.top1 <= chance + 2 * (chance * (1 - chance) / N) ** 0.5 else None
+
+
+def _worse(after: Predictions, before: Predictions) -> bool:
+    """Whether more clips turned wrong than right, by two standard errors of a fair coin per clip that changed."""
+    was_right = dict(zip(before.ids, before.right, strict=True))
+    change = after.right.astype(int) - np.array([was_right[name] for name in after.ids], int)
+    return bool(-change.sum() > 2 * np.abs(change).sum() ** 0.5)
+
+
+def _never_predicted(predictions: Predictions) -> list[str]:
+    """The classes that have held-out clips and that no clip is taken for."""
+    counts = predictions.confusion()
+    missed = (counts.sum(axis=1) > 0) & (counts.sum(axis=0) == 0)
+    return [name for name, never in zip(predictions.classes, missed, strict=True) if never]
+
+
+def lost(excluded: Mapping[str, int]) -> str:
+    """The clips that a split lost, in words; empty where it lost none."""
+    parts = [f"{excluded[part]} {part}" for part in PARTS if excluded[part]]
+    return f"clips left out by dataset.exclude: {', '.join(parts)}" if parts else ""

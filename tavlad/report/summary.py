@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tavlad import console
-from tavlad.report.metrics import lost
-from tavlad.report.results import STAGES, Result
+from tavlad.report.results import STAGES, SplitResult, lost
 
 
-def headline(results: Sequence[Result]) -> dict[str, float]:
+def headline(results: Sequence[SplitResult]) -> dict[str, float]:
     """Top-1 after stage 2, 5 digits: mean and each split; the most clips that a split lost, if any, as `excluded`."""
     top1 = {result.split: result.predictions["stage2"].top1 for result in results}
     numbers: dict[str, float] = {"mean": round(float(np.mean(list(top1.values()))), 5)}
@@ -27,7 +26,7 @@ def headline_line(numbers: Mapping[str, float]) -> str:
     return f"mean top-1 {numbers['mean']:.3f} of {splits}"
 
 
-def write_classes(results: Sequence[Result], path: Path) -> None:
+def write_class_table(results: Sequence[SplitResult], path: Path) -> None:
     """Write CSV: class, held-out clips of all splits, accuracy after stage 2 in each (blank without clips), mean."""
     final = [result.predictions["stage2"] for result in results]
     accuracies = np.stack([predictions.class_accuracies for predictions in final], axis=1)  # (Y, splits)
@@ -41,7 +40,7 @@ def write_classes(results: Sequence[Result], path: Path) -> None:
             writer.writerow([name, count, *("" if np.isnan(value) else round(value, 5) for value in [*row, *mean])])
 
 
-def print_table(results: Sequence[Result]) -> None:
+def print_table(results: Sequence[SplitResult]) -> None:
     """Print a row per split and their mean, a column per score of metrics.json."""
     names = [(stage, name) for stage in STAGES for name in results[0].metrics[stage] if name != "clips"]
     heads = [f"{stage}\n{name.replace('_accuracy', '').replace('_', ' ')}" for stage, name in names]

@@ -1,18 +1,42 @@
-"""Decoding many clips: what the work store has is found, the rest is decoded by supervised workers."""
+"""Decoding many clips: what the work store lacks is decoded; how much of a clip may be missing or damaged."""
 
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tavlad.clips.table import Clip
 from tavlad.console import Failures
-from tavlad.inputs import Input
-from tavlad.making import Result, made_all
-from tavlad.store import Store
+from tavlad.data.table import Clip
+from tavlad.store.inputs import Input
+from tavlad.store.making import Result, made_all
+from tavlad.store.store import Store
 from tavlad.video import decode
-from tavlad.video.frames import read_facts, read_recipe
-from tavlad.video.tolerance import Tolerance
+from tavlad.video.frames import read_frame_facts, read_frames_recipe
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The fewest frames; the share of the header's frames that may be `missing`; the errors that the decoder may
+    conceal, or flag, for each frame that decodes (`damage`)."""
+
+    min_frames: int
+    missing: float
+    damage: float
+
+    def doubt(self, decoded: int, header: int, errors: int) -> str | None:
+        """Why a clip cannot be trusted of which so many frames decode, are in the header, and so many errors; or None.
+
+        A `header` of 0 says nothing.
+        """
+        if decoded < self.min_frames:
+            return f"only {decoded} frames decode, fewer than min_frames: {self.min_frames}"
+        if decoded < (1 - self.missing) * header:
+            return f"the header says {header} frames, only {decoded} decode"
+        if errors > self.damage * decoded:
+            most = f"damage: {self.damage:g} a frame"
+            return f"the decoder conceals {errors} errors in {decoded} frames, more than {most}"
+        return None
+
 
 STAGE = "decode"
 NAMED = 3  # damaged clips that the warning names, those with the most errors
@@ -30,13 +54,13 @@ def decode_all(
             yield Result(clip.id, None, reason="is listed, but the file is missing")
         else:
             each[clip.id] = decode.Video(clip.id, Input(root / clip.path, clip.digest))
-    yield from made_all(store, STAGE, decode.make, sampling, each, limits, _recipe)
+    yield from made_all(store, STAGE, decode.make_frames, sampling, each, limits, _recipe)
 
 
 def _recipe(entry: Path) -> str:
     """What a frame file was made by; its facts are read as well, for the tally needs them."""
-    read_facts(entry)
-    return read_recipe(entry)
+    read_frame_facts(entry)
+    return read_frames_recipe(entry)
 
 
 @dataclass
@@ -54,7 +78,7 @@ class Tally:
         """Count a clip; its frame file, if it may be used. The limits apply to files found in the store as well."""
         reason: str | None = result.reason
         if result.path is not None:
-            facts = read_facts(result.path)
+            facts = read_frame_facts(result.path)
             decoded, header, *errors = counts = tuple(facts[name] for name in COUNTS)
             reason = self.tolerance.doubt(decoded, header, sum(errors))
         if reason or result.path is None:

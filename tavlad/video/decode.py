@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tavlad.inputs import Input
+from tavlad.store.inputs import Input
 from tavlad.video.frames import write_frames
 from tavlad.video.reader import read_clip
 from tavlad.video.workers import Failure, supervise
 
 if TYPE_CHECKING:  # workers import this module, and need not wait for the store
-    from tavlad.making import Place
+    from tavlad.store.making import Place
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Limits:
     megabytes: int
 
 
-def make(sampling: Sampling, places: Iterator[tuple["Place", Video]], limits: Limits) -> Iterator[tuple["Place", str]]:
+def make_frames(
+    sampling: Sampling, places: Iterator[tuple["Place", Video]], limits: Limits
+) -> Iterator[tuple["Place", str]]:
     """Fill each place with the frames of its video, in supervised workers; each place, and why it was not filled."""
     sizes = sampling.frames, sampling.short_side, sampling.jpeg_quality
     waiting: dict[str, Place] = {}

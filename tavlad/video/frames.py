@@ -1,7 +1,8 @@
-"""The frame store: one HDF5 file per clip holds its frames as JPEG bytes, and the facts of their decoding."""
+"""The frame store: a clip as decoded, and its file of JPEG frames with the facts of their decoding."""
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,39 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from tavlad.hdf5 import ADVICE, created, opened
-from tavlad.inputs import Inputs
-from tavlad.video.decoded import DecodedClip
+from tavlad.store.hdf5 import ADVICE, created, opened_hdf5
+from tavlad.store.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """T sampled frames, uint8 (T, H, W, 3) RGB and upright, with what was counted and seen on the way.
+
+    `pts` are seconds (nan where the file gives none); `rotation` is the angle, in degrees counter-clockwise, by which
+    the file asks to be turned; `header_count` is what the header promises to show, 0 where it says nothing; `width`,
+    `height` and `interlaced` are those of the first sampled frame as coded; `corrupt` counts the packets and frames
+    that were flagged as damaged, `concealed` the errors that FFmpeg reported and carried on from.
+    """
+
+    frames: np.ndarray
+    indices: list[int]
+    pts: list[float]
+    fps: float
+    header_count: int
+    decoded_count: int
+    rotation: int
+    width: int
+    height: int
+    interlaced: bool
+    corrupt: int
+    concealed: int
+    pyav: str
+    ffmpeg: str
+
+    def facts(self) -> dict[str, Any]:
+        """All but the pixels, in a fixed order."""
+        return {name: value for name, value in vars(self).items() if name != "frames"}
+
 
 ARRAYS = {"indices": np.int64, "pts": np.float64}  # facts with a value per frame
 RESERVED = ("clip", "recipe")
@@ -57,25 +88,25 @@ def write_frames(path: Path, clip_id: str, decoded: DecodedClip, quality: int, r
 
 def read_frames_file(path: Path) -> np.ndarray:
     """All frames of a file of the store: uint8 (T, H, W, 3); raises ValueError where the file is not one."""
-    with opened(path, *UNREADABLE) as file:
+    with opened_hdf5(path, *UNREADABLE) as file:
         data, offsets = _checked(path, file)
         return from_jpeg(data[start:end].tobytes() for start, end in pairwise(offsets))
 
 
-def read_recipe(path: Path) -> str:
+def read_frames_recipe(path: Path) -> str:
     """The recipe (a digest) that the file was made by."""
-    with opened(path, *UNREADABLE) as file:
+    with opened_hdf5(path, *UNREADABLE) as file:
         return str(file.attrs["recipe"])
 
 
-def inputs(frames: Path, clips: Sequence[str]) -> Inputs:
+def frames_inputs(frames: Path, clips: Sequence[str]) -> Inputs:
     """The files of `clips` in the frame store, as what a stage reads."""
-    return Inputs(frames, tuple((clip, read_recipe(frames / f"{clip}.h5")) for clip in clips))
+    return Inputs(frames, tuple((clip, read_frames_recipe(frames / f"{clip}.h5")) for clip in clips))
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_frame_facts(path: Path) -> dict[str, Any]:
     """What was counted and seen in decoding (the fields of `DecodedClip` but the frames), and the JPEG quality."""
-    with opened(path, *UNREADABLE) as file:
+    with opened_hdf5(path, *UNREADABLE) as file:
         facts = {name: np.asarray(value).item() for name, value in file.attrs.items() if name not in RESERVED}
         return facts | {name: _array(path, file, name, dtype)[()].tolist() for name, dtype in ARRAYS.items()}
 

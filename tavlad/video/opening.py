@@ -1,4 +1,4 @@
-"""Opening a video file: which files are films, what their headers promise, and what FFmpeg says on the way."""
+"""Opening a video file: which files are videos, what their headers promise, and what FFmpeg says on the way."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from av.video.stream import VideoStream
 
 SANE_ASPECT = (Fraction(1, 4), Fraction(4))  # outside, the pixel aspect ratio of the header is rubbish
 # FFmpeg would follow a list of files to what its own bytes say nothing of, and make pictures of text.
-NO_FILMS = {"concat", "dash", "hls", "image2", "sdp", "webm_dash_manifest", "adf", "bin", "idf", "tty", "xbin"}
-FILMS = ",".join(sorted(av.formats_available - NO_FILMS))
+NO_VIDEOS = {"concat", "dash", "hls", "image2", "sdp", "webm_dash_manifest", "adf", "bin", "idf", "tty", "xbin"}
+FORMATS = ",".join(sorted(av.formats_available - NO_VIDEOS))
 
 
 class BadVideo(Exception):
-    """A file whose frames cannot be trusted; `reason` is a phrase for people."""
+    """A file whose frames cannot be trusted; `reason` is a phrase for users."""
 
     def __init__(self, path: Path | str, reason: str):
         super().__init__(f"{path}: {reason}")
@@ -26,13 +26,13 @@ class BadVideo(Exception):
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its film, decoded in this thread alone; closed at once, since PyAV leaks otherwise."""
+def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its video, decoded in this thread alone; closed at once, since PyAV leaks otherwise."""
     if not os.path.isfile(path):
         raise BadVideo(path, "is not a file" if os.path.exists(path) else "the file is missing")
     if not os.path.getsize(path):
         raise BadVideo(path, "the file is empty")
-    options = {"protocol_whitelist": "file", "format_whitelist": FILMS}  # `a:b.avi` names no protocol
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}  # `a:b.avi` names no protocol
     try:
         container = av.open(os.path.abspath(path), metadata_errors="replace", container_options=options)
     except av.FFmpegError as error:
@@ -48,7 +48,7 @@ def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def promised(container: InputContainer, stream: VideoStream) -> int:
-    """How many frames the header says that the film shows; 0 where it says nothing.
+    """How many frames the header says that the video shows; 0 where it says nothing.
 
     MP4 and MOV also count the frames that an edit list hides (of clips that were trimmed on a phone); their duration is
     of what is shown.

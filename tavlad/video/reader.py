@@ -13,8 +13,8 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from tavlad.video.decoded import DecodedClip
-from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened, promised
+from tavlad.video.frames import DecodedClip
+from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video, promised
 from tavlad.video.sampling import indices
 
 # Area averaging does not alias, and costs 0.7 ms a frame (bicubic 1.2). The others are swscale's SWS_FULL_CHR_H_INT,
@@ -81,7 +81,7 @@ def _rescan(path: Path | str, count: int, decoded_count: int) -> _Scan:
 
 def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
     """Decode the whole file, holding only the frames that a clip of `total` (else the header's count) frames needs."""
-    with opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         header = promised(container, stream)
         wanted = indices(total or header, count).tolist() if total or header else []
         rate = float(stream.average_rate or stream.guessed_rate or 0)

@@ -1,4 +1,4 @@
-"""All frames of a video, one at a time, and back to a video for people to watch; memory does not grow with length."""
+"""All frames of a video, one at a time, and back to a video for users to watch; memory does not grow with length."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened
+from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video
 from tavlad.video.reader import RESIZE, scaled_size, turned
 
 RATES = (1, 240)  # frames a second; outside, the header's rate is rubbish
@@ -22,7 +22,7 @@ def stream_frames(path: Path | str, short_side: int) -> Iterator[np.ndarray]:
     The size is that of the first frame. BadVideo as soon as decoding fails.
     """
     scaler, size, shape = VideoReformatter(), None, None
-    with counted_errors(), opened(path) as (container, stream):
+    with counted_errors(), opened_video(path) as (container, stream):
         aspect = aspect_of(stream)
         try:
             for frame in container.decode(stream):

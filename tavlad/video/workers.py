@@ -157,7 +157,7 @@ def _answer(task: Callable[..., Any], job: list[Any], deadline: float, megabytes
         return {"failure": f"needed more than {megabytes} MB"}
     except Exception as error:
         reason = None if isinstance(error, UnicodeError) else getattr(error, "reason", None)  # Python's has one too
-        if reason is None:  # nothing that the task foresaw: a person will want to know where
+        if reason is None:  # nothing that the task foresaw: a user will want to know where
             traceback.print_exc()
         return {"failure": reason or f"{type(error).__name__}: {error}"}
     finally:

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 
 def write_video(
-    path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, codec: str = "mpeg4", pixel_format: str = "yuv420p",
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    fps: int,
+    codec: str = "mpeg4",
+    pixel_format: str = "yuv420p",
     quantiser: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Encode frames uint8 (H,W,3), RGB, one size, `fps` a second; the container follows from the suffix of `path`.
 
     Exact are `ffv1` with `bgr0` and `libx264rgb` with `rgb24` and quantiser 0, all else is lossy. With a `quantiser`

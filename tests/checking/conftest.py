@@ -14,9 +14,15 @@ from tests.checking.lists import LISTS, listed
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
-    "frames": 2, "short_side": 64, "crop": 64, "clusters": 4, "hidden": 8, "workers": 1, "precision": "float32",
+    "frames": 2,
+    "short_side": 64,
+    "crop": 64,
+    "clusters": 4,
+    "hidden": 8,
+    "workers": 1,
+    "precision": "float32",
     "deterministic": False,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="session")

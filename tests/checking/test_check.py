@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from pipeline.index import main as index
-from tavlad.clips import table
+from tavlad.data import table
 from tests.checking.lists import listed
 from tests.checking.own import check, named, own_clips
 from tests.stages import own_code

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from tavlad.checking.decoding import verdicts
+from tavlad.checking.dataset import verdicts
+from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
-from tavlad.video.tolerance import Tolerance
 
 LIMITS = Limits(workers=1, deadline=30, megabytes=1000)
 

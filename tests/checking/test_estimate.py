@@ -6,7 +6,7 @@ import pytest
 
 from tavlad.checking.cost import Cost
 from tavlad.checking.estimate import Work, estimates, rough, weight
-from tavlad.clips.table import Split
+from tavlad.data.table import Split
 
 
 def test_seconds_are_clips_times_epochs_times_splits():

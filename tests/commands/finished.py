@@ -7,16 +7,17 @@ import torch
 from click.testing import CliRunner
 
 from pipeline.evaluate import main as evaluate
-from tavlad.clips.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
+from tavlad.data.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
 from tavlad.features.cache import write_maps
 from tavlad.learning.checkpoints import Facts, save_checkpoint
 from tavlad.model.resnet import Backbone
+from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
-from tavlad.report.metrics import write_json
+from tavlad.report.evaluation import write_json
 from tavlad.report.results import read_results
 from tavlad.report.summary import headline
-from tavlad.video.decoded import DecodedClip
-from tavlad.video.frames import write_frames
+from tavlad.video.frames import DecodedClip, write_frames
+from tests.stages import own_code
 
 CLASSES = ("jump", "run")
 SPLITS = {
@@ -25,15 +26,23 @@ SPLITS = {
 }
 CLIPS = sorted(SPLITS["split1"].train + SPLITS["split1"].test)
 SETTINGS = {
-    "hidden": 6, "alpha": 10.0, "attention": "joint", "attention_scale": "N", "attention_pool": "sum",
-    "temporal": "gru", "assignment": "soft", "pooling": "vlad", "features": "relu", "dropout": 0.5,
-}  # fmt: skip
+    "hidden": 6,
+    "alpha": 10.0,
+    "attention": "joint",
+    "attention_scale": "N",
+    "attention_pool": "sum",
+    "temporal": "gru",
+    "assignment": "soft",
+    "pooling": "vlad",
+    "features": "relu",
+    "dropout": 0.5,
+}
 FRAMES = {"frames": 2, "short_side": 80, "crop": 64, "jpeg_quality": 95}
 
 
 def write_model(folder: Path, seed: int, epochs: int, backbone: bool, **sizes: int) -> None:
     torch.manual_seed(seed)
-    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), len(CLASSES), **SETTINGS)
+    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), ModelSettings(len(CLASSES), **SETTINGS))
     if backbone:
         model.attach(Backbone(pre_relu=False))
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +89,7 @@ def finish() -> None:
         write_model(Path("data/stage2", split), seed + 9, epochs=1 - seed, backbone=seed == 0, **FRAMES)
         folders = [f"data/{name}" for name in ("index", "features", "frames")]
         models = [f"data/{name}/{split}" for name in ("stage1", "stage2", "evaluate")]
-        outcome = CliRunner().invoke(evaluate, [split, *folders, *models])
+        outcome = CliRunner().invoke(evaluate, [own_code("evaluate"), split, *folders, *models])
         assert outcome.exit_code == 0, outcome.output
     write_headline()
 

@@ -36,19 +36,19 @@ def test_a_film_of_all_frames_is_written(clip: Path, model: Path, tmp_path: Path
 
 
 def test_running_probabilities_end_where_predict_does_and_begin_with_one_frame(clip: Path, model: Path) -> None:
-    decoded, sight = attend.see(clip, *load(model, CPU), CPU)
+    decoded, watched = attend.see(clip, *load(model, CPU), CPU)
     final = {name: probability for name, probability, _ in rank(clip, *load(model, CPU), CPU)}
-    np.testing.assert_allclose(sight.probabilities[-1], [final[name] for name in CLASSES], atol=1e-6)
+    np.testing.assert_allclose(watched.probabilities[-1], [final[name] for name in CLASSES], atol=1e-6)
     network = TAVLAD.from_checkpoint(model)
     frames = centre_view(torch.from_numpy(from_jpeg(to_jpeg(read_clip(clip, 3, 80).frames, 95))), 64)
     with torch.no_grad():
         for t in (1, 2):
             expected = network(frames[None, :t])[0].softmax(dim=0)
-            np.testing.assert_allclose(sight.probabilities[t - 1], expected, atol=1e-5)
+            np.testing.assert_allclose(watched.probabilities[t - 1], expected, atol=1e-5)
         assert network.attention is not None
         expected = network.attention(torch.relu(network.maps_of(frames[None])[1][0]))
-    np.testing.assert_allclose(sight.attention, expected, atol=1e-5)
-    assert sight.attention.shape == (3, 2, 2) and sight.indices == decoded.indices == [1, 4, 7]
+    np.testing.assert_allclose(watched.attention, expected, atol=1e-5)
+    assert watched.attention.shape == (3, 2, 2) and watched.indices == decoded.indices == [1, 4, 7]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from tavlad.cli import main
 from tavlad.commands import experiment
 from tavlad.experiments.outcomes import Outcome
 from tavlad.experiments.plan import Plan, Run
-from tavlad.store import Store
+from tavlad.store.store import Store
 from tests.commands import finished
 from tests.commands.made import make_clip, make_model
 from tests.experiments.made import outcome
 from tests.names import CLASS, FILE, FOLDER, call
+from tests.stages import own_code
 
 NAME = f"{FOLDER}/{FILE}"
 PLAN = Plan.model_validate(
@@ -88,7 +89,9 @@ def test_summary(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     finished.finish()
     folders = [f"data/{name}" for name in ("evaluate", "stage1", "stage2", "frames")]
     Path("params.yaml").write_text("crop: 64\nsummary:\n  clips: []\n")
-    code, text = call(summary, *folders, "data/summary", "data/metrics.json", FILE, terminal=terminal)
+    code, text = call(
+        summary, own_code("summary"), *folders, "data/summary", "data/metrics.json", FILE, terminal=terminal
+    )
     assert code == 0 and f"│ {FILE} │ " in text
     assert f"warning: {FILE}: " in text
 

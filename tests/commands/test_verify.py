@@ -12,12 +12,12 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from tavlad.checking.repeating import sample
+from tavlad.checking.results import sample_clips
 from tavlad.cli import main
-from tavlad.clips.table import Split
 from tavlad.commands import verify as command
+from tavlad.data.table import Split
 from tavlad.learning.scores import Predictions
-from tavlad.report.metrics import write_json
+from tavlad.report.evaluation import write_json
 from tests.commands.finished import SPLITS, finish, write_clip, write_headline, write_index, write_model
 
 
@@ -72,7 +72,7 @@ def nudged(made: Predictions, size: float) -> Predictions:
 
 
 def turn_attention(split: str) -> None:
-    with h5py.File(f"data/evaluate/{split}/looks.h5", "r+") as file:
+    with h5py.File(f"data/evaluate/{split}/attention.h5", "r+") as file:
         file["attention"][...] = file["attention"][...][:, :, ::-1]
 
 
@@ -91,12 +91,12 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
         ["split1/metrics.json: stage1.top1 is 0.12345, recomputed", "of the clips are counted right"],
     ),
     "a look": (
-        lambda: set_number("evaluate/split2/metrics.json", "looks", "stage2", "entropy", value=0.5),
-        ["split2/metrics.json: looks.stage2.entropy is 0.5, recomputed"],
+        lambda: set_number("evaluate/split2/metrics.json", "attention", "stage2", "entropy", value=0.5),
+        ["split2/metrics.json: attention.stage2.entropy is 0.5, recomputed"],
     ),
     "a number taken away": (
-        lambda: set_number("evaluate/split1/metrics.json", "looks", "stage1", "focus_per_class", "run", value=None),
-        ["looks.stage1.focus_per_class.run is missing, recomputed it is"],
+        lambda: set_number("evaluate/split1/metrics.json", "attention", "stage1", "focus_per_class", "run", value=None),
+        ["attention.stage1.focus_per_class.run is missing, recomputed it is"],
     ),
     "a number added": (
         lambda: set_number("metrics.json", "split3", value=1.0),
@@ -116,7 +116,7 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "an attention map": (
         lambda: turn_attention("split1"),
-        [f"split1/looks.h5: attention of {clip} computed again differ" for clip in TEST1],
+        [f"split1/attention.h5: attention of {clip} computed again differ" for clip in TEST1],
     ),
     "a label": (
         lambda: resave("split2", "", lambda m: Predictions(m.ids, 1 - m.labels, m.logits, m.classes)),
@@ -128,7 +128,7 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a clip left out": (
         lambda: resave("split1", "", lambda m: Predictions(m.ids[1:], m.labels[1:], m.logits[1:], m.classes)),
-        [f"predictions.h5: 1 held-out clips are missing, such as {TEST1[0]}", "looks.h5: its clips are not those"],
+        [f"predictions.h5: 1 held-out clips are missing, such as {TEST1[0]}", "attention.h5: its clips are not those"],
     ),
     "a training clip scored": (
         lambda: write_index(split2=Split(("jump/b", "run/b", "run/a"), (), ("jump/a",))),
@@ -154,7 +154,7 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
         lambda: Path("data/evaluate/split1/metrics.json").write_text("{"),
         ["split1: cannot be verified: JSONDecodeError", "all splits: cannot be verified"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -209,8 +209,12 @@ def test_the_last_digits_of_another_machine_are_a_warning(project: Path) -> None
 
 def test_the_same_clips_are_taken_every_time() -> None:
     ids = [f"clip {number}" for number in range(50)]
-    assert sample(ids, 5) == sample(ids, 5) and len(set(sample(ids, 5))) == 5 and set(sample(ids, 5)) < set(ids)
-    assert sample(ids, 99) == sorted(ids)
+    assert (
+        sample_clips(ids, 5) == sample_clips(ids, 5)
+        and len(set(sample_clips(ids, 5))) == 5
+        and set(sample_clips(ids, 5)) < set(ids)
+    )
+    assert sample_clips(ids, 99) == sorted(ids)
 
 
 def test_without_results_or_outside_a_project_it_says_where_to_start(project: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tavlad.clips.demo import CLASSES
+from tavlad.demo.generator import CLASSES
 from tavlad.experiments.outcomes import Outcome
 from tavlad.experiments.plan import Run
 from tavlad.learning.scores import Predictions

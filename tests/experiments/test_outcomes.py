@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tavlad.clips.table import SPLITS, Clip, write_clips
+from tavlad.data.table import SPLITS, Clip, write_clips
 from tavlad.experiments.outcomes import read_outcome
 from tavlad.experiments.plan import Run
 from tests.experiments.made import predictions

@@ -80,7 +80,7 @@ def test_a_look_while_dvc_makes_a_folder_is_taken_again(
 
     monkeypatch.setattr(queue.dvc.api, "exp_show", show)
     assert queue.states() == {"a": "Success"} and queue.revisions() == {"a": "1a"} and queue.fail_dead() == []
-    monkeypatch.setattr(queue, "LOOKS", 2)
+    monkeypatch.setattr(queue, "ATTEMPTS", 2)
     looks = iter([NotDvcRepoError("never")] * 3)
     with pytest.raises(NotDvcRepoError):
         queue.states()

@@ -20,11 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tavlad import console
-from tavlad.clips.table import Clip
-from tavlad.store import Store
-from tavlad.video.batch import Tally, decode_all
+from tavlad.data.table import Clip
+from tavlad.store.store import Store
+from tavlad.video.batch import Tally, Tolerance, decode_all
 from tavlad.video.decode import Limits, Sampling
-from tavlad.video.tolerance import Tolerance
 from tests.faults import plain
 from tests.faults.corpus import corpus
 from tests.faults.judge import OUTCOMES, Result, Verdict, stored

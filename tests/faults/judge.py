@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tavlad import making
-from tavlad.video.frames import read_facts, read_frames_file
-from tavlad.video.tolerance import Tolerance
+from tavlad.store import making
+from tavlad.video.batch import Tolerance
+from tavlad.video.frames import read_frame_facts, read_frames_file
 from tests.faults.corpus import Case
 from tests.video.painted import numbers
 
@@ -45,7 +45,7 @@ def stored(found: making.Result, reason: str | None) -> Result:
     """The result of one clip as `decode_all` gives it; `reason` is why the stage would not use it."""
     if found.path is None:
         return Result(found.reason)
-    return Result(reason, read_facts(found.path), read_frames_file(found.path))
+    return Result(reason, read_frame_facts(found.path), read_frames_file(found.path))
 
 
 @dataclass(frozen=True)

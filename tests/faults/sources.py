@@ -7,7 +7,7 @@ from typing import Any
 import av
 import numpy as np
 
-from tavlad.clips.demo import draw
+from tavlad.demo.generator import draw_demo
 from tests.video.painted import film, picture
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "clips"  # optional
@@ -58,7 +58,7 @@ def make_sources(folder: Path, seed: int, samples: bool) -> list[Source]:
         for name, flags in REMUXED.items():
             remuxed(folder / "film.mp4", folder / name, movflags=flags)
     sources = [Source(path, True) for path in sorted(folder.iterdir())]
-    for clip in list(draw(seed, 1, 1))[::2]:
+    for clip in list(draw_demo(seed, 1, 1))[::2]:
         clip.write(folder)
         sources.append(Source(folder / f"{clip.id}.avi", False))
     found = sorted(path for path in SAMPLES.rglob("*") if path.suffix in SAMPLE_SUFFIXES) if samples else []

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from tavlad.commands.store import store as command
-from tavlad.outputs import publish
-from tavlad.store import Store
-from tavlad.upkeep import prune, verify
+from tavlad.store.maintenance import prune_entries, verify_entries
+from tavlad.store.making import publish
+from tavlad.store.store import Store
 from tavlad.video.frames import read_frames_file
 from tests.faults.disk import configure, damage, decode, film, flipped, index, inodes
 
@@ -54,7 +54,7 @@ def test_a_damaged_entry_is_named_and_not_used(store, capsys, stage, key, name, 
     with store.create(stage, key) as aside:
         aside.write_text("made again")
     assert store.get(stage, key).read_text() == "made again" and store.size()["damaged"][0] == 1
-    prune(store, everything=False)
+    prune_entries(store, everything=False)
     assert "damaged" not in store.size()
 
 
@@ -80,7 +80,7 @@ def test_an_entry_that_is_older_than_notes_is_used(store):
     for note in (store.root / "notes").rglob("*.json"):
         note.unlink() if "ab12" in note.name else note.write_text("[{")  # cut off when the power failed
     assert store.find("decode", "ab12") is not None and store.find("stage1", "ef56") is not None
-    assert verify(store, None, store.root).unknown == 3
+    assert verify_entries(store, None, store.root).unknown == 3
 
 
 def test_a_kill_between_note_and_entry_keeps_the_epoch_before(store, monkeypatch):
@@ -127,7 +127,7 @@ def test_verify_names_objects_of_dvc_that_the_store_does_not_hold_and_leaves_the
         digest = hashlib.md5(content).hexdigest()
         (cache / digest[:2]).mkdir(parents=True)
         (cache / digest[:2] / digest[2:]).write_bytes(change(content))
-    verdict = verify(store, cache, tmp_path / "data")
+    verdict = verify_entries(store, cache, tmp_path / "data")
     assert [path.parent.name + path.name for path in verdict.objects] == [hashlib.md5(b"bad").hexdigest()]
     assert all(path.exists() for path in verdict.objects)
 
@@ -136,7 +136,7 @@ def test_verify_heals_the_links_of_what_a_stage_set_aside(store, tmp_path):
     publish(store.get("decode", "ab12"), tmp_path / "data" / "a.h5")
     damage(store.get("decode", "ab12"), flipped)
     assert store.find("decode", "ab12") is None and (tmp_path / "data" / "a.h5").exists()
-    verdict = verify(store, None, tmp_path / "data")
+    verdict = verify_entries(store, None, tmp_path / "data")
     assert verdict.damaged and verdict.removed == [tmp_path / "data" / "a.h5"] and "damaged" not in store.size()
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tavlad.features.cache import read_maps
 from tavlad.learning.scores import Predictions
-from tavlad.report.looks import read_looks
-from tavlad.video.frames import read_facts, read_frames_file
+from tavlad.report.attention import read_attention
+from tavlad.video.frames import read_frame_facts, read_frames_file
 
 PETA = 10**15
 TEXT = h5py.string_dtype()
@@ -41,16 +41,16 @@ def maps(file: h5py.File) -> None:
 CASES = [
     (frames, read_frames_file, "jpeg", (PETA,), np.uint8),
     (frames, read_frames_file, "offsets", (PETA,), np.int64),
-    (frames, read_facts, "indices", (PETA,), np.int64),
-    (frames, read_facts, "pts", (PETA,), np.float64),
+    (frames, read_frame_facts, "indices", (PETA,), np.int64),
+    (frames, read_frame_facts, "pts", (PETA,), np.float64),
     (predictions, Predictions.load, "ids", (PETA,), TEXT),
     (predictions, Predictions.load, "labels", (PETA,), np.int64),
     (predictions, Predictions.load, "logits", (10**8, 10**8), np.float32),
     (predictions, Predictions.load, "logits", (1 << 31, 1 << 32), np.float32),  # more bytes than 64 bits count
-    (looks, read_looks, "ids", (PETA,), TEXT),
-    (looks, read_looks, "empty", (PETA,), np.float64),
-    (looks, read_looks, "attention", (10**5, 10**4, 10**3, 10**3), np.float32),
-    (looks, read_looks, "winners", (10**8, 10**7), TEXT),
+    (looks, read_attention, "ids", (PETA,), TEXT),
+    (looks, read_attention, "empty", (PETA,), np.float64),
+    (looks, read_attention, "attention", (10**5, 10**4, 10**3, 10**3), np.float32),
+    (looks, read_attention, "winners", (10**8, 10**7), TEXT),
     (maps, lambda path: read_maps(path, 0), "maps", (1, 10**3, 10**4, 10**4, 10**4), np.float16),
 ]
 
@@ -72,7 +72,7 @@ def test_petabytes_are_refused_by_name(tmp_path: Path, write, read, name, shape,
 
 
 @pytest.mark.parametrize(
-    ("write", "read", "name"), [(looks, read_looks, "ids"), (predictions, Predictions.load, "ids")]
+    ("write", "read", "name"), [(looks, read_attention, "ids"), (predictions, Predictions.load, "ids")]
 )
 def test_another_shape_is_refused_by_name(tmp_path: Path, write, read, name) -> None:
     path = tmp_path / "odd.h5"
@@ -84,7 +84,7 @@ def test_another_shape_is_refused_by_name(tmp_path: Path, write, read, name) -> 
         read(path)
 
 
-@pytest.mark.parametrize(("write", "read"), [(predictions, Predictions.load), (looks, read_looks)])
+@pytest.mark.parametrize(("write", "read"), [(predictions, Predictions.load), (looks, read_attention)])
 def test_what_is_right_is_read(tmp_path: Path, write, read) -> None:
     with h5py.File(tmp_path / "good.h5", "w") as file:
         write(file)

@@ -11,15 +11,14 @@ import pytest
 import torch
 
 from pipeline.extract import frames_of
-from tavlad import integrity
-from tavlad.clips.table import read_clips
+from tavlad.data.table import read_clips
 from tavlad.features import extraction
-from tavlad.features.cache import read_recipe
-from tavlad.inputs import Input
-from tavlad.learning.resuming import EpochState, Progress
-from tavlad.making import Place, made_all
-from tavlad.outputs import publish
-from tavlad.store import Store
+from tavlad.features.cache import read_maps_recipe
+from tavlad.learning.checkpoints import EpochState, Progress
+from tavlad.store import integrity
+from tavlad.store.inputs import Input
+from tavlad.store.making import Place, made_all, publish
+from tavlad.store.store import Store
 from tavlad.video.batch import decode_all
 from tavlad.video.decode import Limits, Sampling
 from tests.faults.disk import configure, decode, fill, film, index, inodes, mounted, unfinished
@@ -70,7 +69,9 @@ def test_extract_stops_before_the_disk_is_full(folder, monkeypatch):
 
     def extract(count: int) -> list[bool]:
         each = dict(list(frames.items())[:count])
-        return [one.new for one in made_all(store, "extract", extraction.make, wanted, each, passes, read_recipe)]
+        return [
+            one.new for one in made_all(store, "extract", extraction.make_maps, wanted, each, passes, read_maps_recipe)
+        ]
 
     with mounted(folder / "disk", "size=80m") as disk:
         store = Store(disk / "store")
@@ -95,7 +96,9 @@ def test_a_disk_that_fails_is_no_clips_fault(folder, monkeypatch, number):
     monkeypatch.setattr(extraction, "read_frames_file", fail)
     wanted = extraction.Extraction(Input(folder, "backbone"), "relu", "float32", False, 1, 0, 16)
     passes, frames = extraction.Passes(torch.device("cpu"), 4, 1), frames_of(["class/0", "class/1"], folder / "frames")
-    results = made_all(Store(folder / "store"), "extract", extraction.make, wanted, frames, passes, read_recipe)
+    results = made_all(
+        Store(folder / "store"), "extract", extraction.make_maps, wanted, frames, passes, read_maps_recipe
+    )
     with pytest.raises(click.ClickException, match=f"{os.strerror(number)}.*run the stage again"):
         list(results)
 

@@ -15,13 +15,13 @@ from safetensors import SafetensorError
 
 from tavlad.console import Failures
 from tavlad.features.backbone import load_backbone
-from tavlad.features.cache import read_maps, read_recipe, read_shape
+from tavlad.features.cache import read_maps, read_maps_recipe, read_shape
 from tavlad.features.weights import local_weights
 from tavlad.learning.checkpoints import load_checkpoint
 from tavlad.learning.codebook import load_codebook
 from tavlad.learning.scores import Predictions
-from tavlad.report.looks import read_looks
-from tavlad.video.frames import read_facts, read_frames_file
+from tavlad.report.attention import read_attention
+from tavlad.video.frames import read_frame_facts, read_frames_file
 
 REFUSALS = (Failures, ValueError, KeyError, OSError, SafetensorError)
 
@@ -66,9 +66,9 @@ READERS = {
     "maps": lambda path: read_maps(path, 0),
     "shape": read_shape,
     "frames": read_frames_file,
-    "facts": read_facts,
+    "facts": read_frame_facts,
     "predictions": Predictions.load,
-    "looks": read_looks,
+    "attention": read_attention,
 }
 
 
@@ -99,7 +99,7 @@ def test_the_payload_would_run(tmp_path: Path) -> None:
 
 def test_a_recipe_is_text_whatever_it_says(tmp_path: Path) -> None:
     hdf5(tmp_path / "maps.h5", Payload(tmp_path / "marker"))
-    assert isinstance(read_recipe(tmp_path / "maps.h5"), str)
+    assert isinstance(read_maps_recipe(tmp_path / "maps.h5"), str)
     assert not (tmp_path / "marker").exists()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tavlad.video.tolerance import Tolerance
+from tavlad.video.batch import Tolerance
 from tests.faults.corpus import Case
 from tests.faults.judge import Result, Verdict
 from tests.video.painted import picture

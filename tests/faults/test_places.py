@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline import decode, index
-from tavlad.clips.table import read_clips
+from tavlad.data.table import read_clips
 from tests.pipeline.test_decode import PARAMETERS, film
 from tests.stages import own_code
 

@@ -126,8 +126,11 @@ def _holders(folder: Path) -> set[int]:
 def _strays(folder: Path) -> list[str]:
     """The processes that run in `folder`, after a while for those that a killed DVC left to finish."""
     end = time.monotonic() + PATIENCE
-    while found := [process.info["cmdline"] for process in psutil.process_iter(["cwd", "cmdline"])
-                    if (process.info["cwd"] or "").startswith(str(folder))]:  # fmt: skip
+    while found := [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if (process.info["cwd"] or "").startswith(str(folder))
+    ]:
         if time.monotonic() > end:
             break
         time.sleep(0.2)

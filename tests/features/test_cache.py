@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tavlad.features.cache import LIMIT, read_maps, read_recipe, read_shape, write_maps
+from tavlad.features.cache import LIMIT, read_maps, read_maps_recipe, read_shape, write_maps
 from tavlad.features.views import Draw
 
 DRAWS = [None, Draw(0.75, "top left", True), Draw(1.0, "centre", False)]
@@ -19,7 +19,7 @@ def maps(T: int = 4) -> np.ndarray:
 
 def test_round_trip(tmp_path: Path) -> None:
     write_maps(tmp_path / "a", "walk/b c", maps(), "recipe", DRAWS, {"backbone": "x"})
-    assert read_shape(tmp_path / "a") == (3, 4, 8, 2, 2) and read_recipe(tmp_path / "a") == "recipe"
+    assert read_shape(tmp_path / "a") == (3, 4, 8, 2, 2) and read_maps_recipe(tmp_path / "a") == "recipe"
     for view in range(3):
         found = read_maps(tmp_path / "a", view)
         assert found.dtype == np.float16 and np.array_equal(found, maps()[view])

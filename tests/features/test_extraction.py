@@ -62,9 +62,12 @@ def test_a_failure_is_that_items_own(step: str) -> None:
         return item
 
     results = overlap(
-        range(5), lambda item: fail_at("read", item), lambda item, _: fail_at("compute", item),
-        lambda item, _: fail_at("write", item), 2,
-    )  # fmt: skip
+        range(5),
+        lambda item: fail_at("read", item),
+        lambda item, _: fail_at("compute", item),
+        lambda item, _: fail_at("write", item),
+        2,
+    )
     errors = {item: str(future.exception()) for item, future in results if future.exception()}
     assert errors == {2: f"{step} 2"}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tavlad.features.layer4 import clip_maps, fold, folded_backbone
+from tavlad.features.extraction import clip_maps, fold, folded_backbone
 from tavlad.features.views import Draw, augmented_view, centre_view
 from tavlad.model.resnet import Backbone
 

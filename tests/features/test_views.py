@@ -8,7 +8,18 @@ import torch
 import torch.nn.functional as F
 
 from tavlad.features import views
-from tavlad.features.views import CORNERS, MEAN, SCALES, STD, Draw, augmented_view, centre_view, draw, draws_of, rng_for
+from tavlad.features.views import (
+    CORNERS,
+    MEAN,
+    SCALES,
+    STD,
+    Draw,
+    augmented_view,
+    centre_view,
+    draw_augmentation,
+    draws_of,
+    rng_for,
+)
 
 CHI_SQUARE_39 = 72.1  # 99.9 % point of chi-square with 39 degrees of freedom
 
@@ -64,7 +75,7 @@ def test_another_scale_is_the_antialiased_resize_of_that_square(scale: float) ->
 
 def test_all_frames_of_a_clip_share_the_draw() -> None:
     frames = clip(T=1).expand(4, -1, -1, -1)
-    view = augmented_view(frames, draw(rng_for(1, "a", 1)), 20)
+    view = augmented_view(frames, draw_augmentation(rng_for(1, "a", 1)), 20)
     assert all(torch.equal(view[0], one) for one in view)
 
 
@@ -75,7 +86,7 @@ def test_a_crop_that_does_not_fit_is_an_error_with_both_sizes() -> None:
 
 def test_draws_are_uniform_over_scales_corners_and_flips() -> None:
     rng = np.random.default_rng(7)
-    counts = Counter(draw(rng) for _ in range(8000))
+    counts = Counter(draw_augmentation(rng) for _ in range(8000))
     assert set(counts) == {Draw(s, c, f) for s in SCALES for c in CORNERS for f in (False, True)}
     assert sum((count - 200) ** 2 / 200 for count in counts.values()) < CHI_SQUARE_39
 

@@ -7,17 +7,15 @@ import torch
 from torch import nn
 
 from tavlad.console import Failures
-from tavlad.learning.examples import Examples
-from tavlad.learning.fitting import Schedule, adam, fit, validator
+from tavlad.data.table import Examples
+from tavlad.learning.checkpoints import EpochState
+from tavlad.learning.fitting import Feed, Schedule, adam, fit, validator
 from tavlad.learning.loading import Clips, EpochSampler, loader
-from tavlad.learning.resuming import EpochState
-from tavlad.making import Place
-from tavlad.store import Store
+from tavlad.store.making import Place
+from tavlad.store.store import Store
 
 CPU = torch.device("cpu")
-PLAN = Schedule(
-    epochs=4, lr=0.01, lr_head=0.02, halve_every=2, micro_batch=4, clip=0.0, eps=1e-8, weight_decay=0.0
-)  # fmt: skip
+PLAN = Schedule(epochs=4, lr=0.01, lr_head=0.02, halve_every=2, micro_batch=4, clip=0.0, eps=1e-8, weight_decay=0.0)
 
 
 def point(clip: str, epoch: int) -> torch.Tensor:
@@ -48,7 +46,7 @@ def train(store, net, plan=PLAN, validate=None, key="key", logits=logits, count=
     place = Place(store, "stage1", key, store.aside())
     batches = loader(clips, sampler, 0, CPU)
     state = EpochState(place)
-    return fit(net, parts_of(net), plan, partial(logits, net), batches, sampler, validate, state, "test"), place
+    return fit(net, parts_of(net), plan, Feed(batches, sampler, partial(logits, net)), validate, state, "test"), place
 
 
 @pytest.fixture

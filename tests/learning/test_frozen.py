@@ -7,15 +7,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tavlad.learning.fitting import Schedule, adam
-from tavlad.learning.parts import PARTS, select
+from tavlad.learning.fitting import PARTS, Schedule, adam, select
 from tavlad.model.resnet import Backbone
+from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 
 SETTINGS = {
-    "hidden": 4, "alpha": 10.0, "attention_scale": "N", "attention_pool": "mean", "temporal": "gru",
-    "assignment": "soft", "features": "relu", "dropout": 0.0,
-}  # fmt: skip
+    "hidden": 4,
+    "alpha": 10.0,
+    "attention_scale": "N",
+    "attention_pool": "mean",
+    "temporal": "gru",
+    "assignment": "soft",
+    "features": "relu",
+    "dropout": 0.0,
+}
 PLAN = Schedule(epochs=1, lr=1e-3, lr_head=1e-3, halve_every=1, micro_batch=2, clip=0.0, eps=1e-8, weight_decay=0.1)
 VARIANTS = [(attention, pooling) for attention in ("joint", "decoupled", "none") for pooling in ("vlad", "avg")]
 
@@ -25,7 +31,7 @@ def built(request: pytest.FixtureRequest) -> Iterator[TAVLAD]:
     attention, pooling = request.param
     torch.manual_seed(0)
     centers = nn.functional.normalize(torch.rand(4, 512), dim=1)
-    model = TAVLAD(centers, 3, attention=attention, pooling=pooling, **SETTINGS)
+    model = TAVLAD(centers, ModelSettings(3, attention=attention, pooling=pooling, **SETTINGS))
     model.attach(Backbone(pre_relu=False))
     yield model
 

@@ -28,25 +28,25 @@ def features(tmp_path):
 
 def test_descriptors_are_unit_length_locations_of_the_centre_view(features):
     ids = ["a/one", "a/two", "b/three"]
-    found = kmeans.sample(features, ids, count=30, seed=1)
+    found = kmeans.sample_descriptors(features, ids, count=30, seed=1)
     assert found.shape == (30, C) and found.dtype == torch.float32
     torch.testing.assert_close(found.norm(dim=1), torch.ones(30))
-    with_all = kmeans.sample(features, ids, count=10_000, seed=1)
+    with_all = kmeans.sample_descriptors(features, ids, count=10_000, seed=1)
     assert with_all.shape == (3 * 4 * 9, C)  # no location twice
     everywhere = {tuple(row) for row in with_all.numpy().round(5).tolist()}
     assert {tuple(row) for row in found.numpy().round(5).tolist()} <= everywhere
-    assert not torch.equal(found, kmeans.sample(features, ids, count=30, seed=2))
+    assert not torch.equal(found, kmeans.sample_descriptors(features, ids, count=30, seed=2))
 
 
 def test_a_clip_gives_the_same_descriptors_whatever_the_others(features):
-    both = kmeans.sample(features, ["a/one", "a/two"], count=20, seed=1)
-    alone = kmeans.sample(features, ["a/two"], count=10, seed=1)
+    both = kmeans.sample_descriptors(features, ["a/one", "a/two"], count=20, seed=1)
+    alone = kmeans.sample_descriptors(features, ["a/two"], count=10, seed=1)
     assert torch.equal(both[10:], alone)
 
 
 def test_the_centres_are_scikit_learns(features):
-    descriptors = kmeans.sample(features, ["a/one", "a/two", "b/three"], 1000, seed=1)
-    centers, facts = kmeans.fit(descriptors, clusters=5, iterations=50, alpha=100.0, seed=3)
+    descriptors = kmeans.sample_descriptors(features, ["a/one", "a/two", "b/three"], 1000, seed=1)
+    centers, facts = kmeans.fit_codebook(descriptors, clusters=5, iterations=50, alpha=100.0, seed=3)
     expected = KMeans(5, n_init=1, max_iter=50, random_state=3).fit(descriptors.numpy())
     np.testing.assert_allclose(centers.numpy(), expected.cluster_centers_, atol=1e-5)
     assert facts.inertia == pytest.approx(expected.inertia_, rel=1e-5)
@@ -54,8 +54,8 @@ def test_the_centres_are_scikit_learns(features):
 
 
 def test_hardness_and_netvlads_alpha_against_loops(features):
-    descriptors = kmeans.sample(features, ["a/one", "a/two"], 40, seed=1)
-    centers, facts = kmeans.fit(descriptors, clusters=4, iterations=50, alpha=300.0, seed=3)
+    descriptors = kmeans.sample_descriptors(features, ["a/one", "a/two"], 40, seed=1)
+    centers, facts = kmeans.fit_codebook(descriptors, clusters=4, iterations=50, alpha=300.0, seed=3)
     certain, gaps = 0, []
     for x in descriptors.double().numpy():
         squares = np.sort([((x - c) ** 2).sum() for c in centers.double().numpy()])
@@ -68,11 +68,11 @@ def test_hardness_and_netvlads_alpha_against_loops(features):
 
 def test_more_clusters_than_descriptors_are_refused():
     with pytest.raises(ValueError, match="descriptors"):
-        kmeans.fit(torch.rand(3, C), clusters=4, iterations=1, alpha=1.0, seed=1)
+        kmeans.fit_codebook(torch.rand(3, C), clusters=4, iterations=1, alpha=1.0, seed=1)
 
 
 def test_a_codebook_survives_the_disk(tmp_path):
-    centers, facts = kmeans.fit(torch.nn.functional.normalize(torch.rand(50, C)), 3, 10, 1000.0, seed=1)
+    centers, facts = kmeans.fit_codebook(torch.nn.functional.normalize(torch.rand(50, C)), 3, 10, 1000.0, seed=1)
     files = [tmp_path / "one", tmp_path / "two"]
     for file in files:
         codebook.save_codebook(file, centers, facts, "recipe")
@@ -87,7 +87,7 @@ from pathlib import Path
 from tavlad.learning import codebook, kmeans
 generator = torch.Generator().manual_seed(0)
 descriptors = torch.nn.functional.normalize(torch.rand(20000, 64, generator=generator))
-centers, facts = kmeans.fit(descriptors, 32, 20, 1000.0, seed=1)
+centers, facts = kmeans.fit_codebook(descriptors, 32, 20, 1000.0, seed=1)
 codebook.save_codebook(Path(sys.argv[1]), centers, facts, "recipe")
 """
 

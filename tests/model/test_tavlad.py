@@ -1,6 +1,7 @@
 """The whole model: its two entrances agree, its counts are the paper's, its checkpoints rebuild it."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,22 +9,30 @@ import torch
 import torchvision
 
 from tavlad.learning.checkpoints import Facts, load_checkpoint, save_checkpoint
-from tavlad.learning.parts import HEAD, PARTS, select
+from tavlad.learning.fitting import HEAD, PARTS, select
 from tavlad.model.resnet import Backbone
+from tavlad.model.settings import ModelSettings, Temporal
 from tavlad.model.tavlad import TAVLAD
-from tavlad.model.temporal import NAMES
 
 PAPER = {
-    "hidden": 256, "alpha": 1000.0, "attention": "joint", "attention_scale": 1, "attention_pool": "sum",
-    "temporal": "gru", "assignment": "soft", "pooling": "vlad", "features": "relu", "dropout": 0.5,
-}  # fmt: skip
+    "hidden": 256,
+    "alpha": 1000.0,
+    "attention": "joint",
+    "attention_scale": 1,
+    "attention_pool": "sum",
+    "temporal": "gru",
+    "assignment": "soft",
+    "pooling": "vlad",
+    "features": "relu",
+    "dropout": 0.5,
+}
 
 
 def build(clusters=64, classes=51, backbone=True, **changes) -> TAVLAD:
     torch.manual_seed(0)
     settings = {**PAPER, **changes}
     centers = torch.nn.functional.normalize(torch.rand(clusters, 512), dim=1)
-    model = TAVLAD(centers, classes, **settings)
+    model = TAVLAD(centers, ModelSettings(classes, **settings))
     if backbone:
         model.attach(Backbone(pre_relu=settings["features"] == "pre_relu"))
     return model.eval()
@@ -76,7 +85,7 @@ def test_the_backbone_is_torchvisions():
 
 @pytest.mark.parametrize("attention", ["joint", "decoupled", "none"])
 def test_batch_norm_is_frozen_whatever_is_put_into_training_mode(attention):
-    model = TAVLAD(torch.rand(4, 512), 3, **{**PAPER, "attention": attention})
+    model = TAVLAD(torch.rand(4, 512), ModelSettings(3, **{**PAPER, "attention": attention}))
     model.attach(Backbone(pre_relu=False))
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert len(norms) == (43 if attention == "decoupled" else 36)
@@ -91,13 +100,16 @@ def test_batch_norm_is_frozen_whatever_is_put_into_training_mode(attention):
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"temporal": name} for name in NAMES),
+        *({"temporal": name} for name in get_args(Temporal)),
         *({"attention": name} for name in ("decoupled", "none")),
         *({"assignment": name} for name in ("tied", "hard")),
-        {"pooling": "avg"}, {"attention_pool": "mean"}, {"attention_scale": "N"}, {"features": "pre_relu"},
+        {"pooling": "avg"},
+        {"attention_pool": "mean"},
+        {"attention_scale": "N"},
+        {"features": "pre_relu"},
     ],
     ids=str,
-)  # fmt: skip
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_autocast_changes_no_bit_of_what_follows_the_maps(changes, dtype):
     model = build(clusters=4, classes=3, hidden=5, backbone=False, **{"dropout": 0.0, **changes})

@@ -1,12 +1,14 @@
 """Temporal aggregations against a GRU cell written out in numpy, one cluster and one frame at a time."""
 
 from contextlib import nullcontext
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from tavlad.model import temporal
+from tavlad.model.settings import Temporal
 
 B, T, K, C, D = 2, 4, 3, 5, 6
 
@@ -117,7 +119,7 @@ def gradients(model, v, context):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", temporal.NAMES)
+@pytest.mark.parametrize("name", get_args(Temporal))
 def test_autocast_changes_no_bit_of_output_and_gradients(name, dtype, v):
     model = made(name) if dtype == torch.float64 else made(name).float()
     v = v.to(dtype)

@@ -44,9 +44,13 @@ def test_it_equals_the_loops(with_attention, assignment, alpha):
     vlad = VLAD(centers, alpha, assignment)
     c = centers.numpy()
     expected = naive(
-        maps.numpy(), None if attention is None else attention.numpy(), c, 2 * alpha * c, -alpha * (c**2).sum(1),
+        maps.numpy(),
+        None if attention is None else attention.numpy(),
+        c,
+        2 * alpha * c,
+        -alpha * (c**2).sum(1),
         hard=assignment == "hard",
-    )  # fmt: skip
+    )
     found = vlad(maps, attention)
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-10)

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.backbone import main
 from tavlad.features.backbone import backbone_digest, load_backbone
-from tavlad.store import Store
+from tavlad.store.store import Store
 from tests.stages import own_code
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from pipeline import index
-from pipeline.check import changed, check, check_splits, main
+from pipeline.check import changed, check_params, check_splits, main
 from pipeline.code import STAGES, digest_of
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def write(path: Path, changes: dict) -> Path:
 )
 def test_everything_wrong_is_named(tmp_path: Path, changes: dict, named: list[str]) -> None:
     with pytest.raises(click.ClickException) as error:
-        check(write(tmp_path / "params.yaml", changes))
+        check_params(write(tmp_path / "params.yaml", changes))
     assert all(words in error.value.message for words in named), error.value.message
 
 
@@ -59,12 +59,12 @@ def test_everything_wrong_is_named(tmp_path: Path, changes: dict, named: list[st
     ],
 )
 def test_what_goes_together_is_let_through(tmp_path: Path, changes: dict) -> None:
-    check(write(tmp_path / "params.yaml", changes))
+    check_params(write(tmp_path / "params.yaml", changes))
 
 
 @pytest.mark.parametrize("preset", ["hmdb51", "ucf101"])
 def test_presets_are_let_through(preset: str) -> None:
-    check(ROOT / "presets" / f"{preset}.yaml")
+    check_params(ROOT / "presets" / f"{preset}.yaml")
 
 
 def test_the_digests_are_those_of_the_code_whatever_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

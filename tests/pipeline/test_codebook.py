@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.codebook import main
-from tavlad.clips.table import Clip, Split, write_classes, write_clips, write_split
+from tavlad.data.table import Clip, Split, write_classes, write_clips, write_split
 from tavlad.features.cache import write_maps
 from tests.stages import own_code
 

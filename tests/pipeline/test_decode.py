@@ -12,17 +12,24 @@ import av
 import numpy as np
 import pytest
 
-from tavlad.clips.table import Clip, clip_id, write_clips
-from tavlad.recipes import file_digest
-from tavlad.video.frames import read_facts, read_frames_file, read_recipe
+from tavlad.data.table import Clip, clip_id, write_clips
+from tavlad.store.recipes import file_digest
+from tavlad.video.frames import read_frame_facts, read_frames_file, read_frames_recipe
 from tests.stages import own_code
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["open/a #1 & b;! [x].avi", "open/été.v2.avi", "close/plain.avi"]
 PARAMETERS = {
-    "frames": 4, "short_side": 24, "workers": 2,
-    "jpeg_quality": 95, "min_frames": 5, "tolerance": 0.1, "damage": 1, "deadline": 60, "memory": 500,
-}  # fmt: skip
+    "frames": 4,
+    "short_side": 24,
+    "workers": 2,
+    "jpeg_quality": 95,
+    "min_frames": 5,
+    "tolerance": 0.1,
+    "damage": 1,
+    "deadline": 60,
+    "memory": 500,
+}
 
 
 DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, exclude: []}"
@@ -97,7 +104,7 @@ def test_frames_facts_and_reuse(folder):
     assert published(folder) == ids == sorted(clip_id(name) for name in NAMES)
     for number, name in enumerate(NAMES):
         path = folder / "frames" / f"{clip_id(name)}.h5"
-        facts = read_facts(path)
+        facts = read_frame_facts(path)
         assert facts["decoded_count"] == facts["header_count"] == 20 + number
         expected = [30 * number + 4 * index for index in facts["indices"]]
         frames = read_frames_file(path)
@@ -113,10 +120,10 @@ def test_frames_facts_and_reuse(folder):
     film(folder / "raw/open/new.avi", 10, 0)
     index(folder)
     assert "decoded 4 clips (1 new)" in run(folder)[1]
-    recipe = read_recipe(folder / "frames/open/new.h5")
+    recipe = read_frames_recipe(folder / "frames/open/new.h5")
     configure(folder, jpeg_quality=90)
     assert "decoded 4 clips (4 new)" in run(folder)[1]
-    assert read_recipe(folder / "frames/open/new.h5") != recipe
+    assert read_frames_recipe(folder / "frames/open/new.h5") != recipe
     configure(folder)
     assert "decoded 4 clips (0 new)" in run(folder)[1]
 
@@ -164,8 +171,12 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
     rows = {row["clip"]: row for row in csv.DictReader((folder / "frames/counts.csv").open(encoding="utf-8"))}
     assert sorted(rows) == published(folder)
     assert rows["close/plain"] == {
-        "clip": "close/plain", "decoded_count": "22", "header_count": "22", "corrupt": "0", "concealed": "0"
-    }  # fmt: skip
+        "clip": "close/plain",
+        "decoded_count": "22",
+        "header_count": "22",
+        "corrupt": "0",
+        "concealed": "0",
+    }
     damaged = rows["open/truncated"]
     found = int(damaged["corrupt"]) + int(damaged["concealed"])
     assert int(damaged["decoded_count"]) < int(damaged["header_count"]) == 60 and found > 0

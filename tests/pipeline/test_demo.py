@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.demo import main
-from tavlad.clips import demo
+from tavlad.demo import generator
 from tests.stages import own_code
 
 
@@ -15,13 +15,13 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the clips that were encoded; what encoding gives is tested with the library."""
     ids = []
 
-    def write(clip: demo.DemoClip, root: Path) -> None:
+    def write(clip: generator.DemoClip, root: Path) -> None:
         ids.append(clip.id)
         path = root / f"{clip.id}.avi"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(clip.id)
 
-    monkeypatch.setattr(demo.DemoClip, "write", write)
+    monkeypatch.setattr(generator.DemoClip, "write", write)
     return ids
 
 

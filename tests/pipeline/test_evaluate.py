@@ -11,29 +11,37 @@ import torch
 from click.testing import CliRunner, Result
 
 from pipeline.evaluate import main
-from tavlad.clips.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
+from tavlad.data.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
 from tavlad.features.cache import read_maps, write_maps
 from tavlad.features.views import centre_view
-from tavlad.learning import held_out
+from tavlad.learning import scoring
 from tavlad.learning.checkpoints import Facts, save_checkpoint
 from tavlad.learning.scores import Predictions
 from tavlad.model.resnet import Backbone
+from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
-from tavlad.video.decoded import DecodedClip
-from tavlad.video.frames import read_frames_file, write_frames
+from tavlad.video.frames import DecodedClip, read_frames_file, write_frames
 from tests.stages import own_code
 
 CLASSES = ["dance", "jump", "run"]
 TEST = ("dance/b #1", "jump/b", "run/b", "run/c")
 SETTINGS = {
-    "hidden": 6, "alpha": 10.0, "attention": "joint", "attention_scale": "N", "attention_pool": "sum",
-    "temporal": "gru", "assignment": "soft", "pooling": "vlad", "features": "relu", "dropout": 0.5,
-}  # fmt: skip
+    "hidden": 6,
+    "alpha": 10.0,
+    "attention": "joint",
+    "attention_scale": "N",
+    "attention_pool": "sum",
+    "temporal": "gru",
+    "assignment": "soft",
+    "pooling": "vlad",
+    "features": "relu",
+    "dropout": 0.5,
+}
 
 
 def make_model(backbone: bool, seed: int) -> TAVLAD:
     torch.manual_seed(seed)
-    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), 3, **SETTINGS)
+    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), ModelSettings(3, **SETTINGS))
     if backbone:
         model.attach(Backbone(pre_relu=False))
     return model.eval()
@@ -107,18 +115,18 @@ def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path
 def test_after_no_epoch_of_stage_2_its_scores_are_those_of_stage_1(project: Path) -> None:
     Path("stage2/curve.csv").write_text("epoch,loss,accuracy,lr\n")
     assert run().exit_code == 0
-    for kind in ("predictions", "looks"):
+    for kind in ("predictions", "attention"):
         assert Path(f"out/{kind}.h5").read_bytes() == Path(f"out/{kind}_stage1.h5").read_bytes()
 
 
 def test_metrics_and_figures_are_written(project: Path) -> None:
     outcome = run()
     metrics = json.loads(Path("out/metrics.json").read_text())
-    assert list(metrics) == ["stage1", "stage2", "clips", "excluded", "looks"]
+    assert list(metrics) == ["stage1", "stage2", "clips", "excluded", "attention"]
     assert metrics["stage2"]["clips"] == metrics["clips"]["test"] == 4 and metrics["clips"]["train"] == 3
     # 32 pixels are one location: all attention is everywhere, as much in the only box as it has share
-    assert metrics["looks"]["stage2"]["focus_per_class"] == {"jump": 1.0}
-    assert set(metrics["looks"]["stage1"]) > {"empty_clusters", "confident_assignments", "entropy"}
+    assert metrics["attention"]["stage2"]["focus_per_class"] == {"jump": 1.0}
+    assert set(metrics["attention"]["stage1"]) > {"empty_clusters", "confident_assignments", "entropy"}
     assert metrics["stage2"]["top1"] == Predictions.load(Path("out/predictions.h5")).top1
     assert list(metrics["stage1"]) == ["top1", "top2", "mean_class_accuracy", "clips"]
     with open("out/confused.csv", newline="") as file:
@@ -135,8 +143,8 @@ def test_a_split_that_lost_clips_says_so(project: Path) -> None:
 
 def test_nothing_is_computed_twice_and_the_bytes_stay(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     computed = []
-    predict = held_out.predict
-    monkeypatch.setattr(held_out, "predict", lambda *args: (computed.append(args[-1]), predict(*args))[1])
+    predict = scoring.predict_clips
+    monkeypatch.setattr(scoring, "predict_clips", lambda *args: (computed.append(args[-1]), predict(*args))[1])
 
     def digests() -> list[str]:
         assert run().exit_code == 0

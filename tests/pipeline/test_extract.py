@@ -16,12 +16,11 @@ import torch
 from click.testing import CliRunner, Result
 
 from pipeline.extract import main
-from tavlad.clips.table import Clip, write_clips
+from tavlad.data.table import Clip, write_clips
 from tavlad.features.backbone import write_backbone
-from tavlad.features.cache import read_maps, read_recipe, read_shape
+from tavlad.features.cache import read_maps, read_maps_recipe, read_shape
 from tavlad.features.weights import random_weights
-from tavlad.video.decoded import DecodedClip
-from tavlad.video.frames import write_frames
+from tavlad.video.frames import DecodedClip, write_frames
 from tests.stages import own_code
 
 ROOT = Path(__file__).parents[2]
@@ -180,4 +179,4 @@ def test_a_kill_costs_only_what_was_not_finished(project: Path, monkeypatch: pyt
     after = written()
     monkeypatch.setenv("TAVLAD_STORE", str(project / "other"))
     assert f"({count} new)" in run(views=2).stdout
-    assert written() == after and all(read_recipe(path) for path in Path("features").rglob("*.h5"))
+    assert written() == after and all(read_maps_recipe(path) for path in Path("features").rglob("*.h5"))

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.index import main
-from tavlad.clips import table
+from tavlad.data import table
 from tests.stages import own_code
 
 PARAMS = """

@@ -9,11 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.summary import main
-from tavlad.learning.looks import Look, save_looks
 from tavlad.learning.scores import Predictions
-from tavlad.report.metrics import stage_metrics, write_json
-from tavlad.video.decoded import DecodedClip
-from tavlad.video.frames import write_frames
+from tavlad.learning.scoring import ClipAttention, save_attention
+from tavlad.report.evaluation import stage_metrics, write_json
+from tavlad.video.frames import DecodedClip, write_frames
 from tests.stages import own_code
 
 CLASSES = ("a", "b", "c")
@@ -29,12 +28,12 @@ def fabricate(root: Path, split: str, right: int, excluded: int = 0) -> None:
     folder.mkdir(parents=True)
     made.save(folder / "predictions.h5")
     made.save(folder / "predictions_stage1.h5")
-    for name in ("looks.h5", "looks_stage1.h5"):
-        save_looks(folder / name, ids, [Look(np.full((2, 2, 2), 0.25), ("coot", "crane"), 0.0, 0.0)] * 30)
+    for name in ("attention.h5", "attention_stage1.h5"):
+        save_attention(folder / name, ids, [ClipAttention(np.full((2, 2, 2), 0.25), ("coot", "crane"), 0.0, 0.0)] * 30)
     scores = stage_metrics(made, 2)
     lost = {"train": excluded, "validation": 0, "test": 0}
     looks = {stage: {"entropy": 0.9} for stage in ("stage1", "stage2")}
-    write_json({"stage1": scores, "stage2": scores, "excluded": lost, "looks": looks}, folder / "metrics.json")
+    write_json({"stage1": scores, "stage2": scores, "excluded": lost, "attention": looks}, folder / "metrics.json")
     for stage in ("stage1", "stage2"):
         (root / stage / split).mkdir(parents=True)
         (root / stage / split / "curve.csv").write_text(CURVE)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from tavlad.learning.scores import Predictions
-from tavlad.report import confusion
-from tavlad.report.confusion import draw_confusion, write_confused
+from tavlad.report import evaluation
+from tavlad.report.evaluation import draw_confusion, write_confused
 
 
 def predictions(labels: list[int], predicted: list[int], Y: int, names: str = "class {}") -> Predictions:
@@ -38,7 +38,7 @@ def record(calls: list, original):
     return recorded
 
 
-@pytest.mark.parametrize("Y", [2, 8, confusion.PRINTED + 1])
+@pytest.mark.parametrize("Y", [2, 8, evaluation.PRINTED + 1])
 def test_bytes_do_not_change_from_run_to_run_or_with_the_user_style(tmp_path: Path, Y: int) -> None:
     some = predictions([0, 1, 1], [0, 1, 0], Y)
     draw_confusion(some, "split1", tmp_path / "one.png")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from tavlad.report.looks import Looks, covered, entropy, look_metrics, masses
+from tavlad.report.attention import SavedAttention, attention_metrics, covered, entropy, masses
 
 RNG = np.random.default_rng(0)
 
 
-def looks(attention: np.ndarray | None, clips: int = 1) -> Looks:
+def looks(attention: np.ndarray | None, clips: int = 1) -> SavedAttention:
     ids = tuple(f"clip{number}" for number in range(clips))
-    return Looks(ids, np.full(clips, 0.25), np.full(clips, 0.5), attention, None)
+    return SavedAttention(ids, np.full(clips, 0.25), np.full(clips, 0.5), attention, None)
 
 
 def test_covered_cells_are_counted_as_pixels_are() -> None:
@@ -40,8 +40,8 @@ def test_uniform_attention_has_a_focus_of_one_and_the_object_alone_the_inverse_o
     uniform, inside = np.full((1, 2, 4, 4), 1 / 16), np.zeros((1, 2, 4, 4))
     inside[:, :, 2:, 1:3] = 1 / 4
     names = {"clip0": "Open"}
-    assert look_metrics(looks(uniform), names, boxes)["focus"] == 1
-    document = look_metrics(looks(inside), names, boxes)
+    assert attention_metrics(looks(uniform), names, boxes)["focus"] == 1
+    document = attention_metrics(looks(inside), names, boxes)
     assert document["focus"] == 4 and document["focus_per_class"] == {"Open": 4}
     assert masses(looks(inside), boxes) == {"clip0": (1.0, 0.25)}
 
@@ -50,13 +50,13 @@ def test_clips_count_by_their_boxes_and_those_without_are_left_out() -> None:
     attention = np.full((3, 1, 2, 2), 1 / 4)
     attention[0] = [[[1, 0], [0, 0]]]
     boxes = {"clip0": np.array([[0, 0, 0.5, 0.5]]), "clip1": np.array([[0, 0, 1, 0.5]])}
-    document = look_metrics(looks(attention, 3), {"clip0": "a", "clip1": "b", "clip2": "b"}, boxes)
+    document = attention_metrics(looks(attention, 3), {"clip0": "a", "clip1": "b", "clip2": "b"}, boxes)
     assert document["focus"] == pytest.approx((1 + 0.5) / (0.25 + 0.5))
     assert document["focus_per_class"] == {"a": 4, "b": 1}
 
 
 def test_what_a_variant_lacks_is_not_reported() -> None:
-    without_attention = look_metrics(looks(None), {"clip0": "a"}, {"clip0": np.ones((1, 4))})
+    without_attention = attention_metrics(looks(None), {"clip0": "a"}, {"clip0": np.ones((1, 4))})
     assert without_attention == {"empty_clusters": 0.25, "confident_assignments": 0.5}
-    average = Looks(("clip0",), np.array([np.nan]), np.array([np.nan]), None, None)
-    assert look_metrics(average, {"clip0": "a"}, {}) == {}
+    average = SavedAttention(("clip0",), np.array([np.nan]), np.array([np.nan]), None, None)
+    assert attention_metrics(average, {"clip0": "a"}, {}) == {}

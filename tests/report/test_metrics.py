@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tavlad.clips.table import Split
+from tavlad.data.table import Split
 from tavlad.learning.scores import Predictions
-from tavlad.report.metrics import evaluation_line, evaluation_metrics, lost, write_json
+from tavlad.report.evaluation import evaluation_line, evaluation_metrics, lost, write_json
 
 NONE = {"train": 0, "validation": 0, "test": 0}
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tavlad.learning.checkpoints import read_curve
 from tavlad.learning.scores import Predictions
-from tavlad.report.cautions import COLLAPSED, UNIFORM, cautions
-from tavlad.report.curves import draw_curves
-from tavlad.report.looks import entropy
-from tavlad.report.metrics import stage_metrics
-from tavlad.report.results import Result, read_curve, read_results
-from tavlad.report.summary import headline, headline_line, print_table, write_classes
+from tavlad.report.attention import entropy
+from tavlad.report.evaluation import stage_metrics
+from tavlad.report.figure import draw_curves
+from tavlad.report.results import COLLAPSED, UNIFORM, SplitResult, read_results, warnings_of
+from tavlad.report.summary import headline, headline_line, print_table, write_class_table
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -25,22 +25,22 @@ def predictions(right: int, clips: int = 40) -> Predictions:
     return Predictions(ids, labels, np.eye(4, dtype=np.float32)[predicted], CLASSES)
 
 
-def result(split: str, first: Predictions, final: Predictions, trained: float = 0.95, excluded: int = 0) -> Result:
+def result(split: str, first: Predictions, final: Predictions, trained: float = 0.95, excluded: int = 0) -> SplitResult:
     curve = {"epoch": np.array([1.0, 2.0]), "loss": np.array([1.0, 0.5]), "accuracy": np.array([0.3, trained])}
     metrics = {
         "stage1": stage_metrics(first, 3),
         "stage2": stage_metrics(final, 3),
         "excluded": {"train": excluded, "validation": 0, "test": 0},
     }
-    return Result(split, {"stage1": first, "stage2": final}, {"stage1": curve, "stage2": curve}, metrics)
+    return SplitResult(split, {"stage1": first, "stage2": final}, {"stage1": curve, "stage2": curve}, metrics)
 
 
 @pytest.fixture
-def results() -> list[Result]:
+def results() -> list[SplitResult]:
     return [result(f"split{k}", predictions(30), predictions(30 + 2 * k)) for k in (1, 2, 3)]
 
 
-def test_the_headline_is_the_mean_and_then_the_splits(results: list[Result]) -> None:
+def test_the_headline_is_the_mean_and_then_the_splits(results: list[SplitResult]) -> None:
     numbers = headline(results)
     assert list(numbers) == ["mean", "split1", "split2", "split3"]
     assert numbers == {"mean": 0.85, "split1": 0.8, "split2": 0.85, "split3": 0.9}
@@ -49,7 +49,7 @@ def test_the_headline_is_the_mean_and_then_the_splits(results: list[Result]) -> 
     assert uneven == {"mean": 0.14286, "split1": 0.14286}
 
 
-def test_excluded_appears_only_where_clips_were_left_out(results: list[Result]) -> None:
+def test_excluded_appears_only_where_clips_were_left_out(results: list[SplitResult]) -> None:
     results[1] = result("split2", predictions(30), predictions(34), excluded=3)
     assert headline(results)["excluded"] == 3
     assert list(headline(results))[-1] == "excluded"
@@ -59,7 +59,7 @@ def test_excluded_appears_only_where_clips_were_left_out(results: list[Result]) 
 def test_class_accuracies_are_blank_where_a_split_has_no_clips(tmp_path: Path) -> None:
     full = predictions(38)  # the last two, of classes c and d, are wrong
     lacking = Predictions(("p", "q"), np.array([0, 1]), np.eye(4, dtype=np.float32)[[0, 2]], CLASSES)
-    write_classes([result("split1", full, full), result("split2", lacking, lacking)], tmp_path / "classes.csv")
+    write_class_table([result("split1", full, full), result("split2", lacking, lacking)], tmp_path / "classes.csv")
     with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert rows == [
@@ -73,11 +73,11 @@ def test_class_accuracies_are_blank_where_a_split_has_no_clips(tmp_path: Path) -
 
 def test_a_class_without_any_held_out_clip_has_no_mean(tmp_path: Path) -> None:
     only = Predictions(("p",), np.array([0]), np.eye(1, 4, dtype=np.float32), CLASSES)
-    write_classes([result("split1", only, only)], tmp_path / "classes.csv")
+    write_class_table([result("split1", only, only)], tmp_path / "classes.csv")
     assert (tmp_path / "classes.csv").read_text().splitlines()[2] == "b,0,,"
 
 
-def test_the_table_shows_every_score(results: list[Result], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shows_every_score(results: list[SplitResult], capsys: pytest.CaptureFixture[str]) -> None:
     results[0] = result("[bold]1", predictions(30), predictions(32), excluded=2)
     print_table(results)
     lines = capsys.readouterr().out.splitlines()
@@ -90,8 +90,8 @@ def test_the_table_shows_every_score(results: list[Result], capsys: pytest.Captu
     assert lines[-4].startswith("├")  # above the mean
 
 
-def test_sound_results_raise_no_doubt(results: list[Result]) -> None:
-    assert cautions(results) == []
+def test_sound_results_raise_no_doubt(results: list[SplitResult]) -> None:
+    assert warnings_of(results) == []
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,16 @@ def test_sound_results_raise_no_doubt(results: list[Result]) -> None:
         (result("s", predictions(38), predictions(38), excluded=1), "s: clips left out by dataset.exclude: 1 train"),
     ],
 )
-def test_every_doubt_is_named_alone(doubtful: Result, words: str) -> None:
-    assert [words in line for line in cautions([doubtful])] == [True]
+def test_every_doubt_is_named_alone(doubtful: SplitResult, words: str) -> None:
+    assert [words in line for line in warnings_of([doubtful])] == [True]
 
 
-def looked(**measures: tuple[float, float]) -> Result:
+def looked(**measures: tuple[float, float]) -> SplitResult:
     """A sound split whose looks have these measures after stage 1 and stage 2."""
     sound = result("s", predictions(38), predictions(38))
     usual = {"entropy": (0.9, 0.85), "empty_clusters": (0.4, 0.4), "confident_assignments": (0.9, 0.9)}
     pairs = usual | measures
-    sound.metrics["looks"] = {
+    sound.metrics["attention"] = {
         stage: {name: pair[place] for name, pair in pairs.items()} for place, stage in enumerate(("stage1", "stage2"))
     }
     return sound
@@ -129,13 +129,13 @@ def looked(**measures: tuple[float, float]) -> Result:
     ],
 )
 def test_looks_that_say_nothing_are_doubted(measures: dict[str, tuple[float, float]], line: str | None) -> None:
-    assert [found.startswith(f"s: {line}") for found in cautions([looked(**measures)])] == ([True] if line else [])
+    assert [found.startswith(f"s: {line}") for found in warnings_of([looked(**measures)])] == ([True] if line else [])
 
 
 def test_a_variant_without_attention_and_clusters_is_not_doubted_for_it() -> None:
     plain = looked()
-    plain.metrics["looks"] = {"stage1": {}, "stage2": {}}
-    assert cautions([plain]) == []
+    plain.metrics["attention"] = {"stage1": {}, "stage2": {}}
+    assert warnings_of([plain]) == []
 
 
 def test_the_thresholds_of_entropy_mean_what_they_say() -> None:
@@ -149,17 +149,17 @@ def test_the_thresholds_of_entropy_mean_what_they_say() -> None:
 
 
 def test_a_small_loss_in_stage_2_is_no_doubt() -> None:
-    assert cautions([result("s", predictions(38), predictions(36))]) == []
+    assert warnings_of([result("s", predictions(38), predictions(36))]) == []
 
 
 def test_classes_that_are_never_predicted_are_named() -> None:
     labels = np.arange(40) % 4
     never = Predictions(predictions(40).ids, labels, np.eye(4, dtype=np.float32)[labels // 2 * 2], CLASSES)
-    (line,) = cautions([result("s", never, never)])
+    (line,) = warnings_of([result("s", never, never)])
     assert line == "s: 2 of 4 classes are never predicted: b, d"
 
 
-def test_curves_have_the_same_bytes_again(results: list[Result], tmp_path: Path) -> None:
+def test_curves_have_the_same_bytes_again(results: list[SplitResult], tmp_path: Path) -> None:
     results[0].curves["stage1"]["validation"] = np.array([0.2, 0.6])
     for name in ("one.png", "two.png"):
         draw_curves(results, tmp_path / name)
@@ -168,14 +168,20 @@ def test_curves_have_the_same_bytes_again(results: list[Result], tmp_path: Path)
 
 def test_a_curve_is_read_by_its_columns(tmp_path: Path) -> None:
     (tmp_path / "curve.csv").write_text("epoch,loss,accuracy,lr\n1,2.5,0.125,0.01\n2,1e-05,1.0,0.005\n")
-    curve = read_curve(tmp_path / "curve.csv")
+    curve = read_curve(tmp_path)
     assert {name: values.tolist() for name, values in curve.items()} == {
-        "epoch": [1, 2], "loss": [2.5, 1e-5], "accuracy": [0.125, 1], "lr": [0.01, 0.005],
-    }  # fmt: skip
+        "epoch": [1, 2],
+        "loss": [2.5, 1e-5],
+        "accuracy": [0.125, 1],
+        "lr": [0.01, 0.005],
+    }
     (tmp_path / "curve.csv").write_text("epoch,loss,accuracy,lr\n")
-    assert {name: len(values) for name, values in read_curve(tmp_path / "curve.csv").items()} == {
-        "epoch": 0, "loss": 0, "accuracy": 0, "lr": 0,
-    }  # fmt: skip
+    assert {name: len(values) for name, values in read_curve(tmp_path).items()} == {
+        "epoch": 0,
+        "loss": 0,
+        "accuracy": 0,
+        "lr": 0,
+    }
 
 
 def test_splits_of_different_classes_are_not_summed_up(tmp_path: Path) -> None:

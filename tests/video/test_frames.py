@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tavlad.video.decoded import DecodedClip
-from tavlad.video.frames import from_jpeg, read_facts, read_frames_file, read_recipe, to_jpeg, write_frames
+from tavlad.video.frames import (
+    DecodedClip,
+    from_jpeg,
+    read_frame_facts,
+    read_frames_file,
+    read_frames_recipe,
+    to_jpeg,
+    write_frames,
+)
 
 NAME = "brush hair/a #1 & b;! [é]"
 
@@ -22,10 +29,21 @@ def frames() -> np.ndarray:
 @pytest.fixture
 def decoded(frames) -> DecodedClip:
     return DecodedClip(
-        frames=frames, indices=[0, 2, 4, 6, 8], pts=[0.0, 0.08, 0.16, 0.24, 0.32], fps=25.0, header_count=10,
-        decoded_count=9, rotation=-90, width=320, height=240, interlaced=False, corrupt=0, concealed=3,
-        pyav="18", ffmpeg="8",
-    )  # fmt: skip
+        frames=frames,
+        indices=[0, 2, 4, 6, 8],
+        pts=[0.0, 0.08, 0.16, 0.24, 0.32],
+        fps=25.0,
+        header_count=10,
+        decoded_count=9,
+        rotation=-90,
+        width=320,
+        height=240,
+        interlaced=False,
+        corrupt=0,
+        concealed=3,
+        pyav="18",
+        ffmpeg="8",
+    )
 
 
 def test_round_trip(tmp_path, frames, decoded):
@@ -35,8 +53,8 @@ def test_round_trip(tmp_path, frames, decoded):
     assert read.shape == frames.shape and read.dtype == np.uint8
     assert np.abs(read.astype(int) - frames).max() <= 8
     assert np.array_equal(read, from_jpeg(to_jpeg(frames, 95)))
-    assert read_recipe(path) == "recipe"
-    assert read_facts(path) == {**decoded.facts(), "jpeg_quality": 95}
+    assert read_frames_recipe(path) == "recipe"
+    assert read_frame_facts(path) == {**decoded.facts(), "jpeg_quality": 95}
     with h5py.File(path) as file:
         assert file.attrs["clip"] == NAME
 
@@ -44,7 +62,7 @@ def test_round_trip(tmp_path, frames, decoded):
 def test_missing_times_stay_missing(tmp_path, decoded):
     path = tmp_path / "clip.h5"
     write_frames(path, NAME, replace(decoded, pts=[float("nan")] * 5), 95, "recipe")
-    assert np.isnan(read_facts(path)["pts"]).all()
+    assert np.isnan(read_frame_facts(path)["pts"]).all()
 
 
 def test_same_input_same_bytes(tmp_path, decoded):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from tavlad.clips.listing import is_video
+from tavlad.data.listing import is_video
 from tavlad.video.decode import decode_clip
 from tavlad.video.reader import BadVideo, read_clip, read_frames
 from tavlad.video.sampling import indices
@@ -89,8 +89,11 @@ def test_phones_held_any_way_are_upright():
         pytest.skip("the real clips (../shared/clips) are not here")
     clips = {angle: read_clip(CLIPS / f"odd/decord_video_rot{angle}.mov", 3, 256) for angle in (0, 90, 180, 270)}
     assert {angle: clip.frames.shape[1:3] for angle, clip in clips.items()} == {
-        0: (256, 454), 90: (454, 256), 180: (256, 454), 270: (454, 256),
-    }  # fmt: skip
+        0: (256, 454),
+        90: (454, 256),
+        180: (256, 454),
+        270: (454, 256),
+    }
     assert {angle: clip.rotation % 360 for angle, clip in clips.items()} == {0: 0, 90: 270, 180: 180, 270: 90}
 
 

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from tavlad.clips.listing import VIDEO_SUFFIXES
+from tavlad.data.listing import VIDEO_SUFFIXES
 from tavlad.video.reader import read_frames
 
 WRITTEN = {  # (format, codec, pixels): the suffixes of such a file

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tavlad.video.tolerance import Tolerance
+from tavlad.video.batch import Tolerance
 
 
 @pytest.mark.parametrize(

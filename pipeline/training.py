@@ -1,0 +1,36 @@
+"""What both training stages share: the numbers of a training, and the line that says how it ended."""
+
+from pathlib import Path
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from tavlad.params import Device, Precision, Section
+
+
+class TrainingSection(Section):
+    """The keys of both sections, and the top-level keys that every training takes; `clip` 0 clips no gradient."""
+
+    lr: PositiveFloat
+    halve_every: PositiveInt
+    batch: PositiveInt
+    dropout: float = Field(ge=0, lt=1)
+    clip: NonNegativeFloat
+    eps: PositiveFloat
+    weight_decay: NonNegativeFloat
+    seed: NonNegativeInt
+    device: Device
+    workers: NonNegativeInt
+    precision: Precision
+    deterministic: bool
+
+
+def describe(folder: Path) -> str:
+    """One line on the training whose curve.csv lies in `folder`."""
+    from tavlad.learning.checkpoints import read_curve
+
+    curve = read_curve(folder)
+    epochs = len(curve["epoch"])
+    if not epochs:
+        return "0 epochs: as stage 1 left it"
+    line = f"{epochs} epochs, training loss {curve['loss'][-1]:.3f}, training accuracy {curve['accuracy'][-1]:.3f}"
+    return line + (f", best validation accuracy {curve['validation'].max():.3f}" if "validation" in curve else "")

@@ -1,0 +1,195 @@
+"""What the lists of a folder ask for and what lies there; and whether it decodes, by the rules of stage decode."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tavlad import console
+from tavlad.console import Failures
+from tavlad.data import indexing
+from tavlad.data.layouts import hmdb51
+from tavlad.data.listing import Listing, Problem, is_video, lists_folder, places, read_lines, visible
+from tavlad.data.table import SPLITS, Split, clip_id
+from tavlad.video.batch import Tolerance
+from tavlad.video.decode import Limits
+from tavlad.video.reader import read_clip
+from tavlad.video.workers import Failure, supervise
+
+
+@dataclass(frozen=True)
+class Official:
+    """A published data set: the files and the class that its lists are known by, and its counts.
+
+    Lists without `first`, the first class, are a user's own in the same form, such as the demo's. `splits` hold the
+    numbers of clips that train and that are held out.
+    """
+
+    title: str
+    lists: str
+    first: str
+    classes: int
+    clips: int
+    splits: tuple[tuple[int, int], ...]
+
+
+OFFICIAL = {
+    "hmdb51": Official("HMDB51", "*_test_split[123].txt", "brush_hair", 51, 6_766, ((3_570, 1_530),) * 3),
+    "ucf101": Official(
+        "UCF101", "classInd.txt", "ApplyEyeMakeup", 101, 13_320, ((9_537, 3_783), (9_586, 3_734), (9_624, 3_696))
+    ),
+}
+Row = tuple[str, int, int | None]  # what is counted, how many on the disk, officially (None: nothing is official)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A data set as its lists and the disk have it; videos are paths relative to the root, sorted.
+
+    `labels` gives the class of every video that the pipeline would work on. `present` and `missing` hold what is
+    listed (in HMDB51 also in no split), `extra` the videos that no list names. `summary` is what stage index would
+    say, "" where it would fail for `problems`.
+    """
+
+    layout: str
+    official: Official | None
+    classes: list[str]
+    labels: dict[str, str]
+    splits: list[Split]
+    present: list[str]
+    missing: list[str]
+    extra: list[str]
+    problems: list[Problem]
+    summary: str
+
+    @property
+    def title(self) -> str:
+        """The name of the data set."""
+        return self.official.title if self.official else f"data set of layout {self.layout}"
+
+    def rows(self) -> list[Row]:
+        """The counts on the disk beside the official ones."""
+        official = self.official
+        classes = {self.labels[path] for path in self.present if path in self.labels}
+        rows: list[Row] = [
+            ("classes with clips", len(classes), official.classes if official else None),
+            ("clips", len(self.present), official.clips if official else None),
+        ]
+        ids = {clip_id(path) for path in self.present}
+        for number, split in enumerate(self.splits):
+            for part, name in enumerate(("train", "test")):
+                found = len(ids.intersection(split.parts()[name]))
+                rows.append((f"{SPLITS[number]} {name}", found, official.splits[number][part] if official else None))
+        return rows
+
+
+def layout_of(root: Path) -> str:
+    """The layout whose lists lie in `root` or a folder there, "folders" without any; `Failures` if there are two."""
+    files = [file for place in places(root) for file in visible(place)]
+    found = [layout for layout, official in OFFICIAL.items() if any(file.match(official.lists) for file in files)]
+    if len(found) > 1:
+        names = [(OFFICIAL[layout].title, f"its lists ({OFFICIAL[layout].lists}) are in {root}") for layout in found]
+        raise Failures("check: two data sets in one folder", names, "Check the folder of each by itself.")
+    return found[0] if found else "folders"
+
+
+def take(root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int) -> Inventory:
+    """The inventory of `root`; the parameters are those of `indexing.build`.
+
+    For an official data set they are ignored: it is compared with what was published, whatever params.yaml leaves out.
+    """
+    listing = indexing.READERS[layout](root)
+    official = OFFICIAL[layout] if layout in OFFICIAL and OFFICIAL[layout].first in listing.classes else None
+    groups, validation, exclude = ("", 0.0, ()) if official else (groups, validation, exclude)
+    splits, problems, summary = listing.splits, [], ""
+    try:
+        index = indexing.build_index(root, layout, groups, validation, exclude, seed)
+        splits, summary = index.splits, index.summary()
+    except Failures as failures:
+        problems = list(failures.rows)
+    labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in set(exclude)}
+    unused = _unused(root, listing) if layout == "hmdb51" else set()
+    on_disk = set() if layout == "folders" else _videos(root)
+    missing = (listing.missing & set(labels)) | (unused - on_disk)
+    present = sorted((set(labels) | unused) - missing)
+    extra = sorted(on_disk - set(listing.labels) - unused)
+    if official:
+        problems += _deviations(official, listing, len(set(labels) | unused))
+    return Inventory(
+        layout, official, listing.classes, labels, splits, present, sorted(missing), extra, problems, summary
+    )
+
+
+def _deviations(official: Official, listing: Listing, clips: int) -> list[Problem]:
+    """Where the lists themselves are not the official ones."""
+    counts = [("classes", len(listing.classes), official.classes), ("clips", clips, official.clips)]
+    for name, split, (train, test) in zip(SPLITS, listing.splits, official.splits, strict=True):
+        counts += [(f"{name} train", len(split.train), train), (f"{name} test", len(split.test), test)]
+    wrong = [row for row in counts if row[1] != row[2]]
+    return [(f"lists: {name}", f"{count:,} are listed, officially {right:,}") for name, count, right in wrong]
+
+
+def _unused(root: Path, listing: Listing) -> set[str]:
+    """The paths of HMDB51's videos that no split uses: the data set holds them, the pipeline never reads them."""
+    first = next(iter(listing.labels), "")
+    home = first.rsplit("/", 2)[0] + "/" if first.count("/") == 2 else ""
+    names = set()
+    for file in visible(lists_folder(root, OFFICIAL["hmdb51"].lists)):
+        if label := hmdb51.LIST_NAME.fullmatch(file.name):
+            lines = [hmdb51.LINE.fullmatch(text) for _, text in read_lines(file, [])]
+            names |= {f"{home}{label[1]}/{line[1]}" for line in lines if line}
+    return names - set(listing.labels)
+
+
+def _videos(root: Path) -> set[str]:
+    """All videos in `root`, in the folders there, and in the folders of these."""
+    folders = {folder for place in places(root) for folder in places(place)}
+    files = [file for folder in folders for file in visible(folder) if is_video(file.name) and file.is_file()]
+    return {file.relative_to(root).as_posix() for file in files}
+
+
+def count_frames(video: str, frames: int, short_side: int) -> tuple[int, int, int]:
+    """Frames decoded, frames by the header, errors passed over, of the file `video`; raises BadVideo.
+
+    The frames of the clip are scaled as well: only that shows that the picture changes its shape midway.
+    """
+    clip = read_clip(video, frames, short_side)
+    return clip.decoded_count, clip.header_count, clip.corrupt + clip.concealed
+
+
+def verdicts(
+    root: Path, videos: Sequence[str], frames: int, short_side: int, tolerance: Tolerance, limits: Limits
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """(video, reason) for all `videos` below `root` that stage decode would refuse, and those with concealed errors."""
+    damaged: list[str] = []
+    same, bad = _files(root, videos)
+    jobs = ((path, frames, short_side) for path in same)
+    with console.bar("decode", len(videos) - len(bad), "clips") as advance:
+        for job, outcome in supervise(count_frames, jobs, limits.workers, limits.deadline, limits.megabytes):
+            names = same[job[0]]
+            if isinstance(outcome, Failure):
+                reason: str | None = outcome.reason
+            else:
+                decoded, header, errors = outcome
+                reason = tolerance.doubt(decoded, header, errors)
+                damaged += names if errors and not reason else []
+            bad += [(name, reason) for name in names if reason]
+            advance(len(names))
+    return sorted(bad), sorted(damaged)
+
+
+def _files(root: Path, videos: Sequence[str]) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """The names of each file, by one path of it, and (video, reason) where there is none.
+
+    Links to one file hold the same bytes and need one decoding.
+    """
+    names: dict[tuple[int, int, str], list[str]] = {}
+    lost = []
+    for video in videos:
+        try:
+            status = (root / video).stat()
+        except OSError as error:
+            lost.append((video, f"cannot be read: {error.strerror}"))
+        else:
+            # the suffix as well: FFmpeg looks at it
+            names.setdefault((status.st_dev, status.st_ino, Path(video).suffix), []).append(video)
+    return {str(root / same[0]): same for same in names.values()}, lost

@@ -1,0 +1,186 @@
+"""Whether the numbers of data/ follow from the predictions, and whether the models give those predictions again."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tavlad.data.listing import Problem
+from tavlad.data.table import read_classes, read_clips, read_split
+from tavlad.features.cache import read_maps
+from tavlad.learning.checkpoints import Facts, load_checkpoint, read_curve, read_facts
+from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
+from tavlad.learning.scores import Predictions
+from tavlad.learning.scoring import attention_of_clip
+from tavlad.model.tavlad import TAVLAD
+from tavlad.report.attention import read_attention
+from tavlad.report.evaluation import FILES, cropped_boxes, evaluation_document
+from tavlad.report.results import read_results
+from tavlad.report.summary import headline
+from tavlad.store.hdf5 import opened_hdf5
+from tavlad.video.frames import read_frames_file
+
+
+def leaks(data: Path, split: str) -> Iterator[Problem]:
+    """Every test clip of `split` that is also trained or selected on, or whose group is."""
+    file = data / "index" / f"{split}.csv"
+    parts, groups = read_split(file), {clip.id: clip.group for clip in read_clips(data / "index" / "clips.csv")}
+    learned = {*parts.train, *parts.validation}
+    known = {groups[clip] for clip in learned & groups.keys()}
+    for clip in parts.test:
+        if clip in learned:
+            yield str(file), f"{clip} is held out, and also trained or selected on"
+        elif groups.get(clip) in known:
+            yield str(file), f"{clip} is held out, but not every clip of its group, {groups[clip]}"
+
+
+def foreign(data: Path, split: str) -> Iterator[Problem]:
+    """Where predictions or attention are not of exactly the test part of `split`, in the classes of the index."""
+    index, folder = data / "index", data / "evaluate" / split
+    classes, labels = tuple(read_classes(index / "classes.txt")), _labels(index)
+    test = set(read_split(index / f"{split}.csv").test)
+    for end in FILES.values():
+        file, attended = folder / f"predictions{end}.h5", folder / f"attention{end}.h5"
+        made = Predictions.load(file)
+        kinds = [
+            ("held-out clips are missing", test.difference(made.ids)),
+            ("clips are not held out", set(made.ids) - test),
+            ("clips have another label than in clips.csv", _mislabelled(made, labels)),
+            ("classes are not those of classes.txt, or not in their order", _misplaced(made.classes, classes)),
+        ]
+        yield from ((str(file), f"{len(names)} {what}, such as {min(names)}") for what, names in kinds if names)
+        if read_attention(attended).ids != made.ids:
+            yield str(attended), f"its clips are not those of {file.name}, or not in their order"
+
+
+def wrong_metrics(data: Path, split: str, top: int) -> Iterator[Problem]:
+    """Each number of the split's metrics.json that its predictions, attention and index do not give; `top` as there."""
+    index, folder = data / "index", data / "evaluate" / split
+    final = Predictions.load(folder / "predictions.h5")
+    boxes = cropped_boxes(index / "boxes.csv", data / "frames", final.ids, read_facts(data / "stage2" / split))
+    yield from _differences(folder / "metrics.json", evaluation_document(folder, index, split, top, boxes))
+
+
+def wrong_headline(data: Path, splits: Sequence[str]) -> Iterator[Problem]:
+    """Each number of metrics.json, by which experiments are compared, that the predictions do not give."""
+    results = read_results(data / "evaluate", data / "stage1", data / "stage2", tuple(splits))
+    yield from _differences(data / "metrics.json", headline(results))
+
+
+def wrong_counts(data: Path, splits: Sequence[str]) -> Iterator[Problem]:
+    """Each top-1 that is not the share of right clips, counted from logits and clips.csv without the code of scores."""
+    labels, finals = _labels(data / "index"), {}
+    for split in splits:
+        written = _read(data / "evaluate" / split / "metrics.json")
+        for stage, end in FILES.items():
+            with opened_hdf5(data / "evaluate" / split / f"predictions{end}.h5") as file:
+                truth = np.array([labels.get(clip, -1) for clip in file["ids"].asstr()[()]])
+                finals[split] = float(np.mean(np.argmax(file["logits"][()], axis=1) == truth))  # stage 2 comes last
+            yield from _miscounted(data / "evaluate" / split, f"{stage}.top1", written[stage]["top1"], finals[split])
+    headlines = _read(data / "metrics.json")
+    for name, share in {"mean": float(np.mean(list(finals.values()))), **finals}.items():
+        yield from _miscounted(data, name, headlines.get(name), share)
+
+
+def _miscounted(folder: Path, name: str, written: float | None, counted: float) -> Iterator[Problem]:
+    if written != round(counted, 5):
+        yield str(folder / "metrics.json"), f"{name} is {written}, but {counted:.5f} of the clips are counted right"
+
+
+def _labels(index: Path) -> dict[str, int]:
+    numbers = {name: number for number, name in enumerate(read_classes(index / "classes.txt"))}
+    return {clip.id: numbers[clip.label] for clip in read_clips(index / "clips.csv")}
+
+
+def _mislabelled(made: Predictions, labels: Mapping[str, int]) -> set[str]:
+    return {clip for clip, label in zip(made.ids, made.labels, strict=True) if labels.get(clip, label) != label}
+
+
+def _misplaced(found: Sequence[str], right: Sequence[str]) -> set[str]:
+    return {name for place, name in enumerate(found) if tuple(right[place : place + 1]) != (name,)}
+
+
+def _differences(file: Path, made: Mapping[str, Any]) -> Iterator[Problem]:
+    """Each number of the JSON at `file` that differs from `made`, that is missing, or that nothing gives."""
+    written, right = _flat(_read(file)), _flat(json.loads(json.dumps(made)))
+    for name in {**right, **written}:
+        if written.get(name) != right.get(name):
+            yield (
+                str(file),
+                f"{name} is {written.get(name, 'missing')}, recomputed it is {right.get(name, 'not there')}",
+            )
+
+
+def _flat(document: Any, prefix: str = "") -> dict[str, str]:
+    """The leaves of nested dictionaries as JSON text, by dotted name; as text NaN equals itself."""
+    if not isinstance(document, dict):
+        return {prefix: json.dumps(document)}
+    return {
+        name: leaf
+        for key, value in document.items()
+        for name, leaf in _flat(value, f"{prefix}.{key}" if prefix else key).items()
+    }
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+Place = tuple[str, str, str]  # file, clip, "logits" or "attention"
+
+SEED = 1  # the same clips are taken every time, so that two people who verify talk about the same
+
+
+def sample_clips(ids: Sequence[str], count: int) -> list[str]:
+    """At most `count` of `ids`, evenly drawn from a fixed seed, sorted."""
+    picks = np.random.default_rng(SEED).choice(len(ids), size=min(count, len(ids)), replace=False)
+    return sorted(ids[pick] for pick in picks)
+
+
+def distances(data: Path, split: str, count: int, device: torch.device) -> dict[Place, float]:
+    """What was saved of `count` held-out clips of `split`, against the same computed again: the largest difference,
+    as a share of the largest value; 0 only for the same bits.
+
+    After a stage 2 of 0 epochs the final predictions are those of stage 1, as evaluation has it.
+    """
+    found: dict[Place, float] = {}
+    trained = len(read_curve(data / "stage2" / split)["epoch"]) > 0
+    for stage, end in FILES.items():
+        file, attended = (data / "evaluate" / split / f"{kind}{end}.h5" for kind in ("predictions", "attention"))
+        saved, seen = Predictions.load(file), read_attention(attended)
+        source = stage if trained else "stage1"
+        model, facts = load_checkpoint(data / source / split)
+        if facts.classes != saved.classes:
+            raise ValueError(f"{data / source / split} was trained on other classes than {file} names")
+        model.to(device)
+        for clip in sample_clips(saved.ids, count):
+            logits, attention = _again(model, facts, data, clip, source == "stage2", device)
+            found[str(file), clip, "logits"] = _distance(saved.logits[saved.ids.index(clip)], logits)
+            if seen.attention is not None:
+                found[str(attended), clip, "attention"] = _distance(seen.attention[seen.ids.index(clip)], attention)
+    return found
+
+
+def _again(
+    model: TAVLAD, facts: Facts, data: Path, clip: str, frames: bool, device: torch.device
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The logits (Y) and attention (T, H, W) of one clip, from its frames or else from its maps."""
+    if frames:
+        if facts.crop is None:
+            raise ValueError(f"the model that scored {clip} from frames has seen none: it is no checkpoint of stage 2")
+        stored = read_frames_file(data / "frames" / f"{clip}.h5")
+        maps, seen = maps_of_frames(model, stored, facts.crop, facts.precision, device)
+    else:
+        maps = seen = cached_maps(read_maps(data / "features" / f"{clip}.h5", view=0), device)
+    return logits_of(model, maps, seen, facts.precision), attention_of_clip(model, maps, seen).attention
+
+
+def _distance(saved: np.ndarray, made: np.ndarray | None) -> float:
+    if made is None or made.shape != saved.shape:
+        return float("inf")
+    if np.array_equal(saved, made):
+        return 0.0
+    return float(np.abs(saved - made).max() / max(np.abs(saved).max(), np.finfo(np.float32).tiny))

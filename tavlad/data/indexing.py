@@ -1,0 +1,150 @@
+"""From a data set's folder to its clips and checked splits: the one place that knows all layouts."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from tavlad.console import Failures, bar
+from tavlad.data import splits
+from tavlad.data.layouts import folders, hmdb51, ucf101
+from tavlad.data.listing import Listing, Problem, printable
+from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
+from tavlad.store.recipes import file_digest
+
+READERS = {"ucf101": ucf101.read_ucf101, "hmdb51": hmdb51.read_hmdb51, "folders": folders.read_folders}
+ADVICE = "Nothing was written. Repair the lists or the files, or name clips to leave out in dataset.exclude."
+UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line and paragraph separators
+
+
+@dataclass(frozen=True)
+class Index:
+    """All that `index` writes: classes in label order, clips, three splits, and the parts of excluded clips."""
+
+    classes: list[str]
+    clips: list[Clip]
+    splits: list[Split]
+    excluded: dict[str, list[str]]
+    notes: list[str]
+
+    def summary(self) -> str:
+        """One line: clips, classes, what is missing or excluded, the size of each split, what was not looked at."""
+        missing = sum(clip.status == "missing" for clip in self.clips)
+        line = [f"{len(self.clips):,} clips ({missing:,} missing) of {len(self.classes)} classes"]
+        for number, split in enumerate(self.splits):
+            lost = [parts[number] for parts in self.excluded.values()]
+            sizes = [f"{len(ids):,} {part}" for part, ids in split.parts().items() if ids]
+            gone = [f"{lost.count(part):,} {part}" for part in PARTS if part in lost]
+            line.append(f"{SPLITS[number]} " + ", ".join(sizes) + (f" (excluded: {', '.join(gone)})" if gone else ""))
+        return "; ".join([*line, *self.notes])
+
+
+def build_index(root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int) -> Index:
+    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `Failures`.
+
+    `groups` is a regular expression whose one group is the clip's group in its file name; "" means the layout's own
+    rule (gNN of UCF101, class and movie of HMDB51, every clip by itself in folders). Folds and validation parts are
+    drawn before `exclude` is applied: leaving a clip out does not move the others.
+    """
+    pattern = _pattern(groups)
+    listing = READERS[layout](root)
+    left_out = set(exclude)
+    clips, problems = _clips(listing, layout, pattern, left_out)
+    by_id = {clip.id: clip for clip in clips}
+    unknown = sorted(left_out - set(by_id))
+    problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, by_id)}") for one in unknown]
+    made = listing.splits
+    if layout == "folders":
+        _raise(problems)
+        grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # the others are excluded
+        made = splits.folds(grouped, seed)
+    if validation:
+        made = [splits.carve(split, by_id, validation, seed) for split in made]
+    excluded = {one: [splits.part_of(split, one) for split in made] for one in sorted(left_out)}
+    made = [splits.without(split, left_out) for split in made]
+    for name, split in zip(SPLITS, made, strict=True):
+        problems += splits.check_parts(name, split, by_id)
+        if not listing.problems:  # a line that was not understood would make its class look empty
+            problems += splits.check_classes(name, split, by_id, listing.classes)
+        if validation and not split.validation:
+            problems.append((name, "dataset.validation: no group is small enough for this share; raise it, or set 0"))
+    _raise(problems)
+    kept = [clip for clip in clips if clip.id not in left_out]
+    return Index(listing.classes, kept, made, excluded, listing.notes)
+
+
+def hashed(root: Path, clips: Sequence[Clip]) -> list[Clip]:
+    """`clips` with the SHA-256 of each present file; `Failures` names the files that cannot be read."""
+    present = [clip for clip in clips if clip.status == "present"]
+    digests: dict[str, str] = {}
+    problems: list[Problem] = []
+
+    def attempt(clip: Clip) -> str | OSError:
+        try:
+            return file_digest(root / clip.path)
+        except OSError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool, bar("index: hashing", len(present), "clips") as advance:
+        for clip, result in zip(present, pool.map(attempt, present), strict=True):
+            if isinstance(result, OSError):
+                problems.append((clip.path, f"cannot be read: {result.strerror}"))
+            else:
+                digests[clip.id] = result
+            advance()
+    _raise(problems)
+    return [replace(clip, digest=digests.get(clip.id, "")) for clip in clips]
+
+
+def _clips(
+    listing: Listing, layout: str, pattern: re.Pattern[str] | None, left_out: set[str]
+) -> tuple[list[Clip], list[Problem]]:
+    """The clips of `listing`, sorted by id, and its problems with those of ids, names and groups."""
+    problems = list(listing.problems)
+    clips: dict[str, Clip] = {}
+    for path, label in sorted(listing.labels.items()):
+        one, name = clip_id(path), PurePosixPath(path).name
+        group = _group(layout, pattern, one, label, name)
+        if any(unicodedata.category(letter) in UNWRITABLE for letter in path):
+            problems.append((ascii(path), "the name holds bytes that are not UTF-8, or control characters: rename it"))
+        if one in clips and one not in left_out:
+            problems.append((one, f"duplicate id: {clips[one].path} and {path} differ in the suffix only"))
+        if group is None and one not in left_out:
+            problems.append((path, "no group in the file name: repair dataset.groups, or exclude the clip"))
+        status = "missing" if path in listing.missing else "present"
+        clips[one] = Clip(one, path, label, group or one, "", status)
+    return [clips[one] for one in sorted(clips)], problems
+
+
+def _group(layout: str, pattern: re.Pattern[str] | None, one: str, label: str, name: str) -> str | None:
+    if pattern is None and layout == "hmdb51":
+        return hmdb51.movie(label, name)
+    if pattern is None and layout == "folders":
+        return one
+    match = re.search(pattern or ucf101.GROUP, name)
+    return match[1] if match else None
+
+
+def _pattern(groups: str) -> re.Pattern[str] | None:
+    if not groups:
+        return None
+    try:
+        pattern = re.compile(groups)
+        reason = "" if pattern.groups == 1 else f"has {pattern.groups} groups in parentheses; it needs exactly one"
+    except re.error as error:
+        reason = f"is not a regular expression: {error}"
+    if reason:
+        raise Failures("index: dataset.groups", [(groups, reason)], r"An example: P(\d) takes 3 from PS7A1P3T2.avi.")
+    return pattern
+
+
+def _hint(entry: str, clips: dict[str, Clip]) -> str:
+    return f"; do you mean {clip_id(entry)}?" if clip_id(entry) in clips else ""
+
+
+def _raise(problems: Sequence[Problem]) -> None:
+    if problems:
+        rows = [(printable(name), printable(reason)) for name, reason in problems]
+        raise Failures("index: the data set is not in order", rows, ADVICE)

@@ -1,0 +1,44 @@
+"""The layout of HMDB51: `<class>_test_split<k>.txt` for each class and split, and one folder per class."""
+
+import re
+from pathlib import Path
+
+from tavlad.data.listing import Listing, Lists, lists_folder, locate, misplaced, read_lines, visible
+
+LIST_NAME = re.compile(r"(.+)_test_split[123]\.txt")
+LINE = re.compile(r"(.+\.\w+)\s+([012])")
+
+
+def read_hmdb51(root: Path) -> Listing:
+    """The listing of the three official splits; `Failures` if the lists are nowhere, other problems within.
+
+    1 is train, 2 is test and 0 unused; a video unused in all three splits is left out.
+    """
+    folder = lists_folder(root, "*_test_split[123].txt")
+    names = [LIST_NAME.fullmatch(file.name) for file in visible(folder)]
+    lists = Lists(sorted({match[1] for match in names if match}))
+    for name in lists.classes:
+        for split in range(3):
+            _read_list(folder / f"{name}_test_split{split + 1}.txt", name, split, lists)
+    return locate(root, lists)
+
+
+def _read_list(path: Path, label: str, split: int, lists: Lists) -> None:
+    for place, text in read_lines(path, lists.problems):
+        match = LINE.fullmatch(text)
+        name = f"{label}/{match[1]}" if match else ""
+        reason = misplaced(name) if match else f"'{text}' is not <file> <0, 1 or 2>"
+        if match is None or reason:
+            lists.problems.append((place, reason))
+        else:
+            (lists.unused, lists.train[split], lists.test[split])[int(match[2])].append(name)
+
+
+def movie(label: str, name: str) -> str | None:
+    """The group of the video file `name`: class and movie (the part before `_<class>_`), or None.
+
+    The official splits keep a movie on one side only within a class (150 movies are in train and test of split 2, in
+    different classes), so a group that must never be shared is the pair.
+    """
+    before, found, _ = name.rpartition(f"_{label}_")
+    return f"{label}/{before}" if found else None

@@ -1,0 +1,123 @@
+"""The tables that say which clips there are, written once by `index`; and the clips of one part of a split."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path, PurePosixPath
+
+PARTS = ("train", "validation", "test")
+SPLITS = ("split1", "split2", "split3")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One listed video.
+
+    `path` is relative to the root of the data set and `id` is `path` without its suffix; clips of one `group` never lie
+    on two sides of a split; `status` is "present" or "missing"; `digest` is the SHA-256 of the file, "" if missing.
+    """
+
+    id: str
+    path: str
+    label: str
+    group: str
+    digest: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clip ids of the three parts of a train/test split; `validation` may be empty."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The ids under the name of their part."""
+        return {part: getattr(self, part) for part in PARTS}
+
+
+def clip_id(path: str) -> str:
+    """The id of the clip at `path`: the path without its suffix."""
+    return str(PurePosixPath(path).with_suffix(""))
+
+
+def write_clips(path: Path, clips: Iterable[Clip]) -> None:
+    """Write clips.csv, one row a clip, sorted by id."""
+    header = [field.name for field in fields(Clip)]
+    _write(path, header, (astuple(clip) for clip in sorted(clips, key=lambda clip: clip.id)))
+
+
+def read_clips(path: Path) -> list[Clip]:
+    """The clips of clips.csv in the order of the file."""
+    return [Clip(**row) for row in _read(path)]
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Write split<k>.csv: `id,part`, sorted by id."""
+    _write(path, ["id", "part"], sorted((one, part) for part, ids in split.parts().items() for one in ids))
+
+
+def read_split(path: Path) -> Split:
+    """The split of split<k>.csv; the ids of each part are in the order of the file. An unknown part is a ValueError."""
+    ids: dict[str, list[str]] = {part: [] for part in PARTS}
+    for row in _read(path):
+        if row["part"] not in ids:
+            raise ValueError(f"{path}: '{row['id']}' is in part '{row['part']}'; parts are {', '.join(PARTS)}.")
+        ids[row["part"]].append(row["id"])
+    return Split(**{part: tuple(found) for part, found in ids.items()})
+
+
+def write_classes(path: Path, classes: Sequence[str]) -> None:
+    """Write classes.txt: the label index is the line number, counted from 0."""
+    path.write_text("".join(f"{name}\n" for name in classes), encoding="utf-8", newline="\n")
+
+
+def read_classes(path: Path) -> list[str]:
+    """The class names of classes.txt, in the order of their label index."""
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def write_excluded(path: Path, excluded: Mapping[str, Sequence[str]]) -> None:
+    """Write excluded.csv: for each clip left out, the part that it had in each split ("" where it was in none)."""
+    _write(path, ["id", *SPLITS], [(one, *parts) for one, parts in sorted(excluded.items())])
+
+
+def count_excluded(path: Path, split: str) -> dict[str, int]:
+    """How many clips each part of `split` ("split1", ...) lost to `dataset.exclude`, from excluded.csv."""
+    lost = Counter(row[split] for row in _read(path))
+    return {part: lost[part] for part in PARTS}
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _read(path: Path) -> Iterator[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Clip ids, each with the index of its class in classes.txt."""
+
+    ids: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    def labelled(self) -> dict[str, int]:
+        """Label by clip id, for recipes."""
+        return dict(zip(self.ids, self.labels, strict=True))
+
+
+def read_examples(index: Path, split: str, part: str) -> Examples:
+    """The "train", "validation" or "test" part of `split` ("split1"), from the folder that stage index wrote."""
+    numbers = {name: number for number, name in enumerate(read_classes(index / "classes.txt"))}
+    labels = {clip.id: numbers[clip.label] for clip in read_clips(index / "clips.csv")}
+    ids = getattr(read_split(index / f"{split}.csv"), part)
+    return Examples(ids, tuple(labels[clip] for clip in ids))

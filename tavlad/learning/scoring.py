@@ -1,0 +1,166 @@
+"""The held-out clips of a split, scored one by one: logits, and where the model attended. Evaluation only."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.models import ResNet34_Weights
+
+from tavlad import console
+from tavlad.data.table import Examples
+from tavlad.device import Speed, make_deterministic
+from tavlad.features import cache
+from tavlad.learning.checkpoints import load_checkpoint
+from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
+from tavlad.learning.scores import Predictions
+from tavlad.model.precision import exact, unit
+from tavlad.model.tavlad import TAVLAD
+from tavlad.store.hdf5 import created
+from tavlad.store.inputs import Input, Inputs
+from tavlad.store.making import Place
+from tavlad.video import frames
+
+CATEGORIES: list[str] = ResNet34_Weights.IMAGENET1K_V1.meta["categories"]  # of ImageNet; nothing is downloaded
+CONFIDENT = 0.99  # an assignment above this is as good as hard
+
+
+@dataclass(frozen=True, eq=False)
+class ClipAttention:
+    """One clip: attention float32 (T, H, W), which sums to 1 over each frame, and the winning ImageNet classes (T).
+
+    Both are None without attention. `empty` is the share of the K clusters that are nearest to no descriptor of the
+    clip, `confident` the share of its descriptors that one cluster takes with more than 0.99; NaN without VLAD.
+    """
+
+    attention: np.ndarray | None
+    winners: tuple[str, ...] | None
+    empty: float
+    confident: float
+
+
+def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttention:
+    """What `model` does with the maps to encode and to attend by of one clip, both (1, T, C, H, W)."""
+    attention, winners, empty, confident = None, None, float("nan"), float("nan")
+    with torch.inference_mode():
+        if model.attention is not None:
+            attended = F.relu(seen[0])
+            attention = model.attention(attended).float().cpu().numpy()
+            winners = tuple(CATEGORIES[number] for number in model.attention.winner(attended).tolist())
+        if model.settings.pooling == "vlad":
+            highest, nearest = model.vlad.assign(unit(exact(maps[0]).flatten(2), dim=1)).max(dim=1)  # (T, N) each
+            empty = 1 - len(nearest.unique()) / model.clusters
+            confident = float((highest > CONFIDENT).float().mean())
+    return ClipAttention(attention, winners, empty, confident)
+
+
+def save_attention(path: Path, ids: Sequence[str], attended: Sequence[ClipAttention]) -> None:
+    """Write `ids`, `empty` and `confident` (N), and with attention `attention` (N,T,H,W) and `winners` (N,T)."""
+    text = h5py.string_dtype()
+    with created(path) as file:
+        file.create_dataset("ids", data=list(ids), dtype=text)
+        file.create_dataset("empty", data=np.array([one.empty for one in attended]))
+        file.create_dataset("confident", data=np.array([one.confident for one in attended]))
+        if attended[0].attention is not None:
+            maps = np.stack([one.attention for one in attended])  # type: ignore[misc] # None is for all of them or none
+            file.create_dataset("attention", data=maps, shuffle=True, compression="gzip", compression_opts=1)
+            file.create_dataset("winners", data=[list(one.winners or ()) for one in attended], dtype=text)
+
+
+Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps
+Score = Callable[
+    [np.ndarray], tuple[np.ndarray, ClipAttention]
+]  # frames or maps -> logits (Y), and where the model attended
+
+READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": frames.read_frames_file}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What is scored by the `model` of "stage1" (`inputs` are maps) or "stage2" (frames), and in which precision."""
+
+    stage: str
+    examples: Examples
+    classes: tuple[str, ...]
+    inputs: Inputs
+    model: Input
+    precision: str
+    deterministic: bool
+
+
+def make_scores(place: Place, wanted: Scoring, speed: Speed) -> None:
+    """Write predictions.h5 and attention.h5 to the folder `place`."""
+    if wanted.deterministic:
+        make_deterministic()
+    score = scorer_of(wanted.stage, wanted.model.path, wanted.classes, speed.device, wanted.precision)
+
+    def read(clip: str) -> np.ndarray:
+        return READ[wanted.stage](wanted.inputs.file(clip))
+
+    predictions, attended = predict_clips(wanted.examples, wanted.classes, read, score, speed.workers, speed.label)
+    place.path.mkdir()
+    predictions.save(place.path / "predictions.h5")
+    save_attention(place.path / "attention.h5", predictions.ids, attended)
+
+
+def require_files(examples: Examples, folders: Sequence[Path]) -> None:
+    """Raise `Failures` naming every held-out clip without a file in one of `folders`, or that none is held out."""
+    files = [(clip, folder / f"{clip}.h5") for folder in folders for clip in examples.ids]
+    rows = [(clip, f"{file} is missing") for clip, file in files if not file.exists()]
+    if not examples.ids:
+        rows = [("test", "the split holds out no clip")]
+    if rows:
+        raise console.Failures("held-out clips cannot be scored", rows, "`dvc repro` runs the stages that make them.")
+
+
+def scorer_of(stage: str, checkpoint: Path, classes: tuple[str, ...], device: torch.device, precision: str) -> Score:
+    """From one clip's maps ("stage1") or frames ("stage2") to what the model in `checkpoint` makes of it."""
+    model, facts = load_checkpoint(checkpoint)
+    if facts.classes != classes:
+        raise ValueError(f"{checkpoint} was trained on other classes than the index names, or in another order")
+    crop = facts.crop
+    if stage == "stage2" and crop is None:
+        raise ValueError(f"{checkpoint} has seen no frame: it is no checkpoint of stage 2")
+    model.to(device)
+
+    def score(values: np.ndarray) -> tuple[np.ndarray, ClipAttention]:
+        if stage == "stage2" and crop is not None:
+            maps, seen = maps_of_frames(model, values, crop, precision, device)
+        else:
+            maps = seen = cached_maps(values, device)
+        return logits_of(model, maps, seen, precision), attention_of_clip(model, maps, seen)
+
+    return score
+
+
+def predict_clips(
+    examples: Examples,
+    classes: tuple[str, ...],
+    read: Callable[[str], np.ndarray],
+    score: Score,
+    workers: int,
+    label: str,
+) -> tuple[Predictions, list[ClipAttention]]:
+    """Predictions and attention of `examples`, in their order; `workers` threads read ahead, behind a bar `label`."""
+    inputs = console.track(_ahead(read, examples.ids, workers), label, len(examples.ids), "clips")
+    logits, attended = zip(*(score(values) for values in inputs), strict=True)
+    return Predictions(examples.ids, np.asarray(examples.labels, np.int64), np.stack(logits), classes), list(attended)
+
+
+def _ahead(read: Callable[[str], np.ndarray], ids: Sequence[str], workers: int) -> Iterator[np.ndarray]:
+    """What `read` gives for each id, in order; no more than `workers` + 1 of them wait in memory."""
+    with ThreadPoolExecutor(workers + 1) as pool:
+        waiting: deque[Future[np.ndarray]] = deque()
+        for name in ids:
+            waiting.append(pool.submit(read, name))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,106 @@
+"""What people do with the work store: remove what nothing else holds, and find what is damaged, with all its links."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tavlad import console
+from tavlad.store.integrity import files_of
+from tavlad.store.locking import sweep_foreign_folders
+from tavlad.store.store import Store
+
+Inode = tuple[int, int]
+
+
+@dataclass
+class Verdict:
+    """What a look at every byte found: counts of entries, links that were removed, and what a user must settle."""
+
+    sound: int = 0
+    unknown: int = 0  # entries that are older than notes are
+    damaged: list[tuple[str, str]] = field(default_factory=list)  # entries, and how each differs from its note
+    removed: list[Path] = field(default_factory=list)
+    objects: list[Path] = field(default_factory=list)  # of DVC's cache, damaged, and no link of an entry
+
+
+def prune_entries(store: Store, everything: bool) -> tuple[int, int]:
+    """Remove the entries that nothing else holds by a hard link, or all; how many they were, and their bytes.
+
+    What other machines left unfinished goes as well, after a week.
+    """
+    sweep_foreign_folders(store.root / "tmp")
+    removed, weight = 0, 0
+    for stage, entry in store.entries():
+        states = [file.stat() for file in files_of(entry)]
+        if everything or all(state.st_nlink == 1 for state in states):
+            removed, weight = removed + 1, weight + sum(state.st_size for state in states)
+            if stage == "damaged":
+                shutil.rmtree(entry.parent)
+            else:
+                store.discard(stage, entry.name)
+    return removed, weight
+
+
+def verify_entries(store: Store, cache: Path | None, outputs: Path) -> Verdict:
+    """Read every entry, and every object of DVC's `cache`; remove damaged entries with their links there and below
+    `outputs`, so that their stages run again. What the store does not hold is only named: it may be a user's own."""
+    verdict, sound = Verdict(), set[Inode]()
+    entries = store.entries()
+    for stage, entry in console.track(entries, "store", len(entries), "entries"):
+        if stage == "damaged":
+            verdict.damaged.append((entry.name, "was set aside by a stage that met it"))
+        elif stage.endswith("-epoch"):  # may be replaced at any moment; it is checked when a training resumes from it
+            continue
+        elif reason := store.fault(stage, entry.name, thorough=True):
+            verdict.damaged.append((f"{stage}/{entry.name}", reason))
+            store.condemn(stage, entry.name, reason)
+        elif store.noted(stage, entry.name):
+            verdict.sound += 1
+            sound |= {_inode(file) for file in files_of(entry)}
+        else:
+            verdict.unknown += 1
+    _remove_links(store, [*_objects(cache), *_below(outputs, store.root)], verdict)
+    objects = [path for path in _objects(cache) if _inode(path) not in sound]
+    for path in console.track(objects, "DVC's cache", len(objects), "objects"):
+        if _md5(path) != path.parent.name + path.name.removesuffix(".dir"):
+            verdict.objects.append(path)
+    return verdict
+
+
+def _remove_links(store: Store, places: Iterable[Path], verdict: Verdict) -> None:
+    """Remove the files in `places` that are links of what was set aside as damaged, and then that itself."""
+    aside = [entry for stage, entry in store.entries() if stage == "damaged"]
+    wrong = {_inode(file) for entry in aside for file in files_of(entry)}
+    for path in places:
+        if _inode(path) in wrong:
+            path.unlink()
+            verdict.removed.append(path)
+    for entry in aside:
+        shutil.rmtree(entry.parent)
+
+
+def _objects(cache: Path | None) -> list[Path]:
+    return [] if cache is None else sorted(cache.glob("[0-9a-f][0-9a-f]/*"))
+
+
+def _below(outputs: Path, store: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(outputs):
+        kept = (store, outputs.absolute() / "raw")  # videos are a user's own
+        names[:] = [name for name in names if Path(folder, name).absolute() not in kept]
+        yield from (Path(folder, name) for name in files)
+
+
+def _inode(path: Path) -> Inode:
+    state = path.lstat()
+    return state.st_dev, state.st_ino
+
+
+def _md5(path: Path) -> str:
+    hasher = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.hexdigest()

@@ -1,0 +1,189 @@
+"""The work store: every costly result, whole or absent, under the digest of its recipe.
+
+DVC deletes a stage's outputs before it runs the stage again; what lies here survives that, so a killed run computes
+only what is missing. Deleting the store is always safe. Notes beside the entries say what they were when they were
+written, and on what machine: one that is no longer that is not used, but set aside and made again.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+from tavlad import console
+from tavlad.store import integrity, locking
+from tavlad.store.integrity import files_of
+
+HOUSEKEEPING = ("tmp", "locks", "notes")
+UNKNOWN: Mapping[str, str] = MappingProxyType({})
+CHECKSUMS = ("decode", "extract")  # many large files with checksums of their own: hashed only if they were touched
+
+
+class Store:
+    """Finished results at `<root>/<stage>/<key[:2]>/<key>`, each a read-only file or folder."""
+
+    def __init__(self, root: Path):
+        self.root, self.scratch = root, root / "tmp"
+        try:
+            for name in HOUSEKEEPING:
+                (root / name).mkdir(parents=True, exist_ok=True)
+            with self.lock("tmp"):
+                locking.sweep_locks(root / "locks")
+                locking.sweep_folders(root / "tmp")
+                self.scratch, self._held = locking.own_folder(root / "tmp")
+        except OSError as error:
+            raise click.ClickException(f"no work store: {error}. $TAVLAD_STORE puts it elsewhere.") from error
+
+    @classmethod
+    def open(cls) -> "Store":
+        """The store of this project: $TAVLAD_STORE, else data/.store below $DVC_ROOT or the current folder."""
+        root = os.environ.get("TAVLAD_STORE") or Path(os.environ.get("DVC_ROOT", "."), "data", ".store")
+        return cls(Path(root).absolute())
+
+    def find(self, stage: str, key: str) -> Path | None:
+        """The finished entry, or None; one that is not what was written is set aside, with a warning."""
+        path = self._path(stage, key)
+        if not path.exists():
+            return None
+        if reason := self.fault(stage, key, thorough=stage not in CHECKSUMS):
+            self.condemn(stage, key, reason)
+            return None
+        return path
+
+    def find_made(self, stage: str, key: str, key_of: Callable[[Path], str]) -> Path | None:
+        """`find`, for files that say what made them: one of another recipe, or that is damaged, is set aside."""
+        entry = self.find(stage, key)
+        if entry is None:
+            return None
+        try:
+            recipe = key_of(entry)
+            reason = f"{entry} was made by another recipe, {recipe}"
+        except ValueError as error:
+            recipe, reason = "", str(error)
+        if recipe == key:
+            return entry
+        self.condemn(stage, key, reason)
+        return None
+
+    def get(self, stage: str, key: str) -> Path:
+        """The finished entry that must be there; ClickException otherwise."""
+        path = self.find(stage, key)
+        if path is None:
+            lost = f"the work store {self.root} has no {stage}/{key}"
+            raise click.ClickException(f"{lost}: it was deleted while a stage was running. Run the stage again.")
+        return path
+
+    def discard(self, stage: str, key: str) -> None:
+        """Remove an entry that is of no more use, if it is there."""
+        path = self._path(stage, key)
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self._note(stage, key).unlink(missing_ok=True)
+
+    def fault(self, stage: str, key: str, thorough: bool) -> str | None:
+        """How an entry differs from its note, if it has one; files that nobody touched are read only if `thorough`."""
+        entry, noted = self._path(stage, key), self.noted(stage, key)
+        reasons = [integrity.difference(entry, described, thorough) for described in noted]
+        return reasons[-1] if reasons and None not in reasons else None
+
+    def noted(self, stage: str, key: str) -> list[integrity.Described]:
+        """What an entry may be; empty for one that is older than notes are."""
+        return integrity.read_note(self._note(stage, key))
+
+    def condemn(self, stage: str, key: str, reason: str) -> None:
+        """Set a damaged entry aside, as one of the stage "damaged", so that it is made again; say so."""
+        entry = self._path(stage, key)
+        (self.root / "damaged").mkdir(exist_ok=True)
+        os.replace(entry, Path(tempfile.mkdtemp(dir=self.root / "damaged"), key))
+        self._note(stage, key).unlink(missing_ok=True)
+        console.warn(f"{stage}: damaged, so made again: {reason}. `tavlad store verify` removes other links of it")
+
+    @contextmanager
+    def lock(self, name: str, label: str = "") -> Iterator[None]:
+        """Hold `name` alone among the processes of this machine, and say so, of `label`, while another holds it."""
+
+        def waiting() -> None:
+            console.warn(f"another process is running '{label or name}' on this store; waiting for it to end")
+
+        with integrity.disk_named(self.root, self.scratch), locking.locked(self.root / "locks" / name, waiting):
+            yield
+
+    def output(self, label: str, path: Path) -> AbstractContextManager[None]:
+        """Hold the output `path` of stage `label`: a stage that a killed DVC left behind may still be writing there."""
+        place = hashlib.sha256(str(path.absolute()).encode(errors="surrogateescape")).hexdigest()
+        return self.lock(f"output-{place}", label)
+
+    @contextmanager
+    def create(self, stage: str, key: str, how: Mapping[str, str] = UNKNOWN) -> Iterator[Path]:
+        """A path to write a file or folder at; the entry appears, whole, when the block ends without an error.
+
+        Only tavlad.store.making calls this, for it knows what a key must hold. `how` goes into the entry's note.
+        """
+        with integrity.disk_named(self.root, self.scratch):
+            aside = self.aside()
+            try:
+                yield aside
+                self.finish(aside, stage, key, how)
+            finally:
+                shutil.rmtree(aside.parent, ignore_errors=True)
+
+    def aside(self) -> Path:
+        """A path below this process's scratch folder, where nothing is yet; OSError if the disk is nearly full."""
+        integrity.require_room(self.root)
+        return Path(tempfile.mkdtemp(dir=self.scratch), "entry")
+
+    def finish(self, aside: Path, stage: str, key: str, how: Mapping[str, str]) -> None:
+        """Make `aside` the entry, for good; its note comes first, so that no entry is without one."""
+        described = integrity.seal(aside)
+        target, note = self._path(stage, key), self._note(stage, key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if aside.is_file() or not target.exists():
+            # a kill before the last line leaves the former entry (an epoch state), so its note is kept as well
+            former = self.noted(stage, key)[-1:] if target.exists() else []
+            facts = {"host": locking.host(), "processor": processor(), **how}
+            integrity.write_note(note, aside.with_name("note"), [*former, described], facts)
+            os.replace(aside, target)
+
+    def record(self, stage: str, facts: Mapping[str, Any]) -> None:
+        """Append a line of measurements (seconds, rates) to timings.jsonl: no DVC output may hold them."""
+        with open(self.root / "timings.jsonl", "a") as file:
+            file.write(json.dumps({"stage": stage, **facts}) + "\n")
+
+    def size(self) -> dict[str, tuple[int, int]]:
+        """Entries and bytes of each stage."""
+        sizes: dict[str, tuple[int, int]] = {}
+        for stage, entry in self.entries():
+            entries, weight = sizes.get(stage, (0, 0))
+            sizes[stage] = entries + 1, weight + sum(file.stat().st_size for file in files_of(entry))
+        return sizes
+
+    def entries(self) -> list[tuple[str, Path]]:
+        """The stage and the path of every entry."""
+        stages = [path for path in self.root.iterdir() if path.is_dir() and path.name not in HOUSEKEEPING]
+        return [
+            (stage.name, entry) for stage in sorted(stages) for shelf in stage.iterdir() for entry in shelf.iterdir()
+        ]
+
+    def _path(self, stage: str, key: str) -> Path:
+        return self.root / stage / key[:2] / key
+
+    def _note(self, stage: str, key: str) -> Path:
+        return self.root / "notes" / stage / key[:2] / f"{key}.json"
+
+
+@functools.cache
+def processor() -> str:
+    """The model of this machine's processor."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

@@ -1,0 +1,81 @@
+"""What a folder's lists ask for beside what lies there; no video is decoded."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tavlad.checking import dataset
+from tavlad.console import Failures
+from tests.checking.lists import LISTS
+
+needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="the official lists are not in ../shared/splits")
+
+
+def own_lists(root: Path) -> Path:
+    """A person's own two classes of three groups, with lists in the form of UCF101's."""
+    names = [f"{label}/v_{label}_g{group:02}_c01.avi" for label in ("run", "sit") for group in (1, 2, 3)]
+    (root / "classInd.txt").write_text("1 run\n2 sit\n")
+    for split in (1, 2, 3):
+        for file, lines in (
+            ("trainlist", [name for name in names if f"_g{split:02}" not in name]),
+            ("testlist", [name for name in names if f"_g{split:02}" in name]),
+        ):
+            (root / f"{file}{split:02}.txt").write_text("\n".join(lines))
+    for name in names:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def take(root: Path, exclude: tuple[str, ...] = ()) -> dataset.Inventory:
+    return dataset.take(root, dataset.layout_of(root), "", 0.0, exclude, 0)
+
+
+def test_lists_in_the_form_of_ucf101_are_not_taken_for_it(tmp_path):
+    found = take(own_lists(tmp_path))
+    assert (found.layout, found.official, found.problems, found.missing, found.extra) == ("ucf101", None, [], [], [])
+    assert [row[1:] for row in found.rows()] == [(2, None), (6, None), *[(4, None), (2, None)] * 3]
+
+
+def test_what_is_excluded_from_own_clips_is_not_asked_for(tmp_path):
+    (own_lists(tmp_path) / "run/v_run_g02_c01.avi").unlink()
+    assert take(tmp_path).missing == ["run/v_run_g02_c01.avi"]
+    found = take(tmp_path, ("run/v_run_g02_c01",))
+    # its class has no clip left to hold out in split 2, which index refuses
+    assert (found.missing, found.problems) == ([], [("run", "split2: a class without test clips")])
+
+
+def test_folders_without_lists_are_what_index_makes_of_them(tmp_path):
+    for name in ("run/1.avi", "run/2.avi", "run/3.avi", "sit/1.avi", "sit/2.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = take(tmp_path)
+    assert (found.layout, len(found.present), found.summary) == ("folders", 5, "")
+    assert found.problems == [("sit", "has 2 separate clips or groups; three splits need 3")]
+    (tmp_path / "sit/3.avi").touch()
+    assert take(tmp_path).summary.startswith("6 clips (0 missing) of 2 classes; split1 4 train, 2 test")
+
+
+def test_lists_of_both_data_sets_are_refused(tmp_path):
+    (tmp_path / "classInd.txt").touch()
+    (tmp_path / "run_test_split1.txt").touch()
+    with pytest.raises(Failures, match="UCF101: its lists"):
+        dataset.layout_of(tmp_path)
+
+
+@needs_lists
+@pytest.mark.parametrize(("layout", "clips"), [("ucf101", 13_320), ("hmdb51", 6_766)])
+def test_without_videos_every_listed_one_is_missing(tmp_path, layout, clips):
+    shutil.copytree(LISTS / layout, tmp_path / "lists")
+    found = take(tmp_path)
+    assert (len(found.missing), found.present) == (clips, [])
+    assert [name for name, _ in found.problems] == [str(tmp_path)]
+
+
+@needs_lists
+def test_a_shortened_list_is_not_the_official_one(tmp_path):
+    shutil.copytree(LISTS / "ucf101", tmp_path / "lists")
+    short = tmp_path / "lists/trainlist02.txt"
+    short.write_text("".join(short.read_text().splitlines(keepends=True)[:-7]))
+    assert ("lists: split2 train", "9,579 are listed, officially 9,586") in take(tmp_path).problems

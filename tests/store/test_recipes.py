@@ -1,0 +1,302 @@
+"""Names that follow what decides a value and nothing else."""
+
+import ast
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tavlad.store import recipes
+from tavlad.store.inputs import Input, Inputs
+from tavlad.store.recipes import SILENT, closure, digest, file_digest, made_by, tree_digest
+
+ROOT = Path(__file__).parents[2]
+MAKERS = {
+    "demo": "tavlad.demo.generator",
+    "decode": "tavlad.video.decode",
+    "backbone": "tavlad.features.weights",
+    "extract": "tavlad.features.extraction",
+    "codebook": "tavlad.learning.kmeans",
+    "stage1": "tavlad.learning.stage1",
+    "stage2": "tavlad.learning.stage2",
+    "evaluate": "tavlad.learning.scoring",
+}
+SAMPLE = '''"""A module."""
+from os import path as p, sep
+import math
+
+
+class A(dict, metaclass=type):
+    """A class."""
+
+    x: "int" = 0x_1F
+    y = u"one" 'two'
+
+    async def f(self, a, /, b=1, *c, d: int = 2, **e) -> None:
+        """A method."""
+        async with a as b, c:
+            return [i async for i in b if not i or i > -1.5e3]
+
+
+def g(*, key=lambda x: x ** 2):
+    global G
+    G = {**{}, "a": (yield), **{"b": b"\\x00"}}
+    for n, *rest in ((1, 2), [3]):
+        while (m := n @ n) is not None and m != 1j:
+            del m, rest
+            break
+        else:
+            continue
+    try:
+        assert key, f"no {key!r:>{10}} {'nested'} " f"and {sep}{{}}" ".."
+    except (ValueError, KeyError) as error:
+        raise RuntimeError("x") from error
+    finally:
+        pass
+    match key:
+        case {"a": [1, *_], **more} | A(x=0):
+            return more if more else ...
+        case None:
+            return p[1:2, ::3]
+'''
+GOLDEN = "4588e366e3f36e84763b105dc95cb0d9f3336a9a7478f9d43f3d7bf244cd5aa9"
+
+
+def test_a_digest_follows_values_and_not_their_order():
+    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
+    assert len({digest(x) for x in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": [1]}, {"a": 1.5})}) == 6
+
+
+@dataclass(frozen=True)
+class Arguments:
+    video: Input
+    maps: Inputs
+    rate: float = 0.1
+
+
+def test_a_recipe_follows_what_an_input_holds_and_not_where_it_lies():
+    one = Arguments(Input(Path("a"), "1"), Inputs(Path("a"), (("x", "1"), ("y", "2"))))
+    moved = Arguments(Input(Path("b"), "1"), Inputs(Path("b"), (("x", "1"), ("y", "2"))))
+    others = [
+        Arguments(Input(Path("a"), "2"), one.maps),
+        Arguments(one.video, Inputs(Path("a"), (("y", "2"), ("x", "1")))),
+        Arguments(one.video, Inputs(Path("a"), (("x", "1"), ("y", "3")))),
+        Arguments(one.video, one.maps, 0.2),
+    ]
+    assert digest(one) == digest(moved) and len({digest(one), *map(digest, others)}) == 5
+
+
+@pytest.mark.parametrize("value", [Path("a"), {1: 2}, {3}, object(), open, Arguments])
+def test_what_has_no_lasting_name_is_refused(value):
+    with pytest.raises(TypeError, match="no lasting name"):
+        digest({"arguments": [value]})
+
+
+def test_a_file_digest_follows_every_byte(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 3_000_000)
+    (tmp_path / "b").write_bytes(b"x" * 2_999_999 + b"y")
+    assert file_digest(tmp_path / "a") != file_digest(tmp_path / "b")
+
+
+def test_a_sample_of_all_syntax_has_the_digest_that_it_always_had():
+    """Another Python that sees the same code otherwise computes everything once more: this says so first."""
+    assert tree_digest(ast.parse(SAMPLE)) == GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"""A method."""', '"""Another."""'),
+        ("import math", "import math  # a comment"),
+        ("'nested'", "'nes' 'ted'"),
+        ("u\"one\" 'two'", '"onetwo"'),
+        ("0x_1F", "31"),
+        ("x ** 2", "( x**2 )"),
+        ('f"and {sep}{{}}" ".."', 'f"and {sep}" "{}.."'),
+    ],
+)
+def test_the_layout_of_code_is_not_in_its_digest(before, after):
+    assert before in SAMPLE
+    assert tree_digest(ast.parse(SAMPLE.replace(before, after))) == tree_digest(ast.parse(SAMPLE))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x ** 2", "x * 2"),
+        ("-1.5e3", "1.5e3"),
+        ("x=0", "x=False"),
+        ("return more if", "return None if"),
+        ("and m != 1j", "or m != 1j"),
+        ('"int"', "int"),
+        ("            continue", "            pass"),
+        ("!r:>{10}", "!s:>{10}"),
+        ("{'nested'}", "nested"),
+        ("(yield)", "None"),
+        ("/, b=1", "b=1"),
+    ],
+)
+def test_what_code_does_is_in_its_digest(before, after):
+    assert before in SAMPLE
+    assert tree_digest(ast.parse(SAMPLE.replace(before, after))) != tree_digest(ast.parse(SAMPLE))
+
+
+def test_formatting_with_other_settings_changes_no_digest(tmp_path):
+    ruff = shutil.which("ruff", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if ruff is None:
+        pytest.skip("ruff is not installed: `make lint` brings it")
+    for room in ("tavlad", "pipeline"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    files = {file.relative_to(tmp_path): file.read_text() for file in tmp_path.rglob("*.py")}
+    settings = (
+        "line-length = 60\nindent-width = 2\nformat.quote-style = 'single'\nformat.skip-magic-trailing-comma = true"
+    )
+    (tmp_path / "ruff.toml").write_text(settings)
+    subprocess.run([ruff, "format", "--quiet", "."], cwd=tmp_path, check=True)
+    assert sum((tmp_path / name).read_text() != text for name, text in files.items()) > len(files) // 2
+    for name, text in files.items():
+        assert tree_digest(ast.parse((tmp_path / name).read_text())) == tree_digest(ast.parse(text)), name
+
+
+def test_a_relative_import_is_refused_for_its_code_would_not_be_found(tmp_path, monkeypatch):
+    (tmp_path / "tavlad").mkdir()
+    (tmp_path / "tavlad" / "a.py").write_text("from . import b\n")
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match="relative import"):
+        closure("tavlad.a")
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch) -> Path:
+    """A copy of the library that digests are taken of."""
+    shutil.copytree(ROOT / "tavlad", tmp_path / "tavlad", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_a_package_counts_with_what_its_init_holds(copy):
+    before = made_by("tavlad.model.vlad")
+    assert "tavlad.model" not in closure("tavlad.model.vlad")
+    (copy / "tavlad" / "model" / "__init__.py").write_text("from tavlad.data import boxes\n")
+    assert {"tavlad.model", "tavlad.data.boxes"} < closure("tavlad.model.vlad").keys()
+    assert made_by("tavlad.model.vlad") != before
+
+
+def test_the_makers_are_those_of_all_stages():
+    """A stage whose result lies in the store names its maker in its file of pipeline/, or in that of decode_all."""
+    called = set()
+    for file in [*(ROOT / "pipeline").glob("*.py"), ROOT / "tavlad" / "video" / "batch.py"]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("made", "made_all"):
+                called.add((ast.unparse(node.args[1]).strip("'"), ast.unparse(node.args[2])))
+    found = {("decode" if stage == "STAGE" else stage, maker.partition(".make_")[0]) for stage, maker in called}
+    assert found == {(stage, module.rpartition(".")[2]) for stage, module in MAKERS.items()}
+
+
+def test_nothing_else_puts_results_into_the_store():
+    for file in [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "tavlad").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("create", "finish")
+                and "attrs" not in ast.unparse(node)
+            ):
+                assert file.name == "making.py" or ast.unparse(node).startswith("self."), f"{file}:{node.lineno}"
+
+
+@pytest.mark.parametrize("module", MAKERS.values())
+def test_a_maker_asks_neither_params_yaml_nor_the_environment(module):
+    for name in closure(module):
+        assert name != "tavlad.params"
+        tree = ast.parse(ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text())
+        asked = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not asked & {"os.environ.get", "os.getenv"}, name
+
+
+@pytest.mark.parametrize("module", MAKERS.values())
+def test_the_versions_are_those_of_all_libraries_that_are_imported(module):
+    importlib.import_module(module)
+    versions = made_by(module)["versions"]
+    assert versions.keys() <= {name.split(".")[0] for name in sys.modules}
+    assert {"numpy"} <= versions.keys() and not {"rich", "click", "dvc"} & versions.keys()
+
+
+OTHER = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+    ast.Div: ast.Mult,
+    ast.Lt: ast.GtE,
+    ast.Gt: ast.LtE,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+
+
+class Change(ast.NodeTransformer):
+    """Changes the n-th operator or number of a module, or text that is no docstring."""
+
+    def __init__(self, place: int):
+        self.place, self.seen = place, 0
+
+    def now(self) -> bool:
+        self.seen += 1
+        return self.seen == self.place + 1
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if type(node.value) in (int, float, str) and self.now():
+            return ast.Constant(node.value + node.value if node.value else type(node.value)(1))
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        node = super().generic_visit(node)
+        return OTHER[type(node)]() if type(node) in OTHER and self.now() else node
+
+
+def changes(source: str) -> Iterator[str]:
+    """A module with its first, middle and last changeable place changed."""
+    everything = Change(-1)
+    everything.visit(ast.parse(source))
+    for place in sorted({0, everything.seen // 2, everything.seen - 1}):
+        yield ast.unparse(Change(place).visit(ast.parse(source)))
+
+
+def test_every_change_of_every_module_that_decides_changes_the_key_of_what_it_decides(copy):
+    """In a copy: operators, numbers and texts in each module that a maker imports, one after the other."""
+    before = {stage: made_by(module)["code"] for stage, module in MAKERS.items()}
+    closures = {stage: set(closure(module)) for stage, module in MAKERS.items()}
+    for name in sorted(set().union(*closures.values())):
+        file = copy.joinpath(*name.split(".")).with_suffix(".py")
+        source, concerned = file.read_text(), {stage for stage in MAKERS if name in closures[stage]}
+        file.write_text(ast.unparse(ast.parse(source)) + "\n# said in other words\n")
+        assert {stage: made_by(MAKERS[stage])["code"] for stage in MAKERS} == before, name
+        for changed in changes(source):
+            file.write_text(changed)
+            now = {stage: made_by(MAKERS[stage])["code"] for stage in MAKERS}
+            assert {stage for stage in MAKERS if now[stage] != before[stage]} == concerned, name
+        file.write_text(source)
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_no_change_of_a_module_that_decides_nothing_changes_a_key(copy, name):
+    before = {stage: made_by(module) for stage, module in MAKERS.items()}
+    file = copy.joinpath(*name.split(".")).with_suffix(".py")
+    for changed in changes(file.read_text()):
+        file.write_text(changed)
+        assert {stage: made_by(module) for stage, module in MAKERS.items()} == before
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_module_that_decides_nothing_is_there_and_says_why(name):
+    assert SILENT[name] and importlib.import_module(name)

@@ -1,0 +1,53 @@
+"""What keeps the house easy to find one's way in: one meaning a name, short signatures, one direction of imports."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FILES = [file for room in ("tavlad", "pipeline") for file in sorted((ROOT / room).rglob("*.py"))]
+LOCAL = ("main", "Parameters")  # each stage has its own
+MOST_PARAMETERS = 7
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for file in FILES:
+        yield file, ast.parse(file.read_text())
+
+
+def test_no_public_function_or_class_is_defined_twice():
+    places = defaultdict(list)
+    for file, tree in trees():
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                places[node.name].append(str(file.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in LOCAL} == {}
+
+
+def test_no_function_takes_more_parameters_than_a_reader_keeps_in_mind():
+    for file, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                names = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                assert len([name for name in names if name not in ("self", "cls")]) <= MOST_PARAMETERS, (
+                    file,
+                    node.name,
+                )
+
+
+def test_the_library_knows_no_stage():
+    """But for `tavlad check`, which reads params.yaml as the stages do, and says where to run it."""
+    for file, tree in trees():
+        names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        if file.parts[-2] != "pipeline" and file.name != "estimate.py":
+            assert not {name for name in names if name.split(".")[0] == "pipeline"}, file
+
+
+def test_no_formatting_is_switched_off():
+    assert not [file for file in [*FILES, *(ROOT / "tests").rglob("*.py")] if "fmt:" + " skip" in file.read_text()]
+
+
+def test_packages_hold_nothing_but_modules():
+    held = [file for file in FILES if file.name == "__init__.py" and file.stat().st_size]
+    assert held == [ROOT / "pipeline" / "__init__.py"]
