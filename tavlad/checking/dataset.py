@@ -7,37 +7,13 @@ from pathlib import Path
 from tavlad import console
 from tavlad.console import Failures
 from tavlad.data import indexing
-from tavlad.data.layouts import hmdb51
-from tavlad.data.listing import Listing, Problem, is_video, lists_folder, places, read_lines, visible
+from tavlad.data.listing import Layout, Listing, Official, Problem, is_video, places, visible
 from tavlad.data.table import SPLITS, Split, clip_id
 from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
 from tavlad.video.reader import read_clip
 from tavlad.video.workers import Failure, supervise
 
-
-@dataclass(frozen=True)
-class Official:
-    """A published data set: the files and the class that its lists are known by, and its counts.
-
-    Lists without `first`, the first class, are a user's own in the same form, such as the demo's. `splits` hold the
-    numbers of clips that train and that are held out.
-    """
-
-    title: str
-    lists: str
-    first: str
-    classes: int
-    clips: int
-    splits: tuple[tuple[int, int], ...]
-
-
-OFFICIAL = {
-    "hmdb51": Official("HMDB51", "*_test_split[123].txt", "brush_hair", 51, 6_766, ((3_570, 1_530),) * 3),
-    "ucf101": Official(
-        "UCF101", "classInd.txt", "ApplyEyeMakeup", 101, 13_320, ((9_537, 3_783), (9_586, 3_734), (9_624, 3_696))
-    ),
-}
 Row = tuple[str, int, int | None]  # what is counted, how many on the disk, officially (None: nothing is official)
 
 
@@ -85,20 +61,22 @@ class Inventory:
 def layout_of(root: Path) -> str:
     """The layout whose lists lie in `root` or a folder there, "folders" without any; `Failures` if there are two."""
     files = [file for place in places(root) for file in visible(place)]
-    found = [layout for layout, official in OFFICIAL.items() if any(file.match(official.lists) for file in files)]
+    known = {name: layout.official for name, layout in indexing.LAYOUTS.items() if layout.official}
+    found = [name for name, official in known.items() if any(file.match(official.lists) for file in files)]
     if len(found) > 1:
-        names = [(OFFICIAL[layout].title, f"its lists ({OFFICIAL[layout].lists}) are in {root}") for layout in found]
+        names = [(known[name].title, f"its lists ({known[name].lists}) are in {root}") for name in found]
         raise Failures("check: two data sets in one folder", names, "Check the folder of each by itself.")
     return found[0] if found else "folders"
 
 
 def take(root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int) -> Inventory:
-    """The inventory of `root`; the parameters are those of `indexing.build`.
+    """The inventory of `root`; the parameters are those of `indexing.build_index`.
 
     For an official data set they are ignored: it is compared with what was published, whatever params.yaml leaves out.
     """
-    listing = indexing.READERS[layout](root)
-    official = OFFICIAL[layout] if layout in OFFICIAL and OFFICIAL[layout].first in listing.classes else None
+    chosen = indexing.LAYOUTS[layout]
+    listing = chosen.read(root)
+    official = chosen.official if chosen.official and chosen.official.first in listing.classes else None
     groups, validation, exclude = ("", 0.0, ()) if official else (groups, validation, exclude)
     splits, problems, summary = listing.splits, [], ""
     try:
@@ -107,8 +85,8 @@ def take(root: Path, layout: str, groups: str, validation: float, exclude: Seque
     except Failures as failures:
         problems = list(failures.rows)
     labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in set(exclude)}
-    unused = _unused(root, listing) if layout == "hmdb51" else set()
-    on_disk = set() if layout == "folders" else _videos(root)
+    unused = _unused(root, chosen, listing)
+    on_disk = _videos(root) if chosen.official else set()
     missing = (listing.missing & set(labels)) | (unused - on_disk)
     present = sorted((set(labels) | unused) - missing)
     extra = sorted(on_disk - set(listing.labels) - unused)
@@ -128,16 +106,11 @@ def _deviations(official: Official, listing: Listing, clips: int) -> list[Proble
     return [(f"lists: {name}", f"{count:,} are listed, officially {right:,}") for name, count, right in wrong]
 
 
-def _unused(root: Path, listing: Listing) -> set[str]:
-    """The paths of HMDB51's videos that no split uses: the data set holds them, the pipeline never reads them."""
+def _unused(root: Path, layout: Layout, listing: Listing) -> set[str]:
+    """The paths of the videos that no split uses: they lie beside the others."""
     first = next(iter(listing.labels), "")
     home = first.rsplit("/", 2)[0] + "/" if first.count("/") == 2 else ""
-    names = set()
-    for file in visible(lists_folder(root, OFFICIAL["hmdb51"].lists)):
-        if label := hmdb51.LIST_NAME.fullmatch(file.name):
-            lines = [hmdb51.LINE.fullmatch(text) for _, text in read_lines(file, [])]
-            names |= {f"{home}{label[1]}/{line[1]}" for line in lines if line}
-    return names - set(listing.labels)
+    return {f"{home}{name}" for name in layout.unused(root)} - set(listing.labels)
 
 
 def _videos(root: Path) -> set[str]:

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 from tavlad.console import Failures, bar
 from tavlad.data import splits
 from tavlad.data.layouts import folders, hmdb51, ucf101
-from tavlad.data.listing import Listing, Problem, printable
+from tavlad.data.listing import Layout, Listing, Problem, printable
 from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
 from tavlad.store.recipes import file_digest
 
-READERS = {"ucf101": ucf101.read_ucf101, "hmdb51": hmdb51.read_hmdb51, "folders": folders.read_folders}
+LAYOUTS = {"ucf101": ucf101.LAYOUT, "hmdb51": hmdb51.LAYOUT, "folders": folders.LAYOUT}
 ADVICE = "Nothing was written. Repair the lists or the files, or name clips to leave out in dataset.exclude."
 UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line and paragraph separators
 
@@ -49,14 +49,15 @@ def build_index(root: Path, layout: str, groups: str, validation: float, exclude
     drawn before `exclude` is applied: leaving a clip out does not move the others.
     """
     pattern = _pattern(groups)
-    listing = READERS[layout](root)
+    chosen = LAYOUTS[layout]
+    listing = chosen.read(root)
     left_out = set(exclude)
-    clips, problems = _clips(listing, layout, pattern, left_out)
+    clips, problems = _clips(listing, chosen, pattern, left_out)
     by_id = {clip.id: clip for clip in clips}
     unknown = sorted(left_out - set(by_id))
     problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, by_id)}") for one in unknown]
     made = listing.splits
-    if layout == "folders":
+    if chosen.official is None:
         _raise(problems)
         grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # the others are excluded
         made = splits.folds(grouped, seed)
@@ -99,14 +100,15 @@ def hashed(root: Path, clips: Sequence[Clip]) -> list[Clip]:
 
 
 def _clips(
-    listing: Listing, layout: str, pattern: re.Pattern[str] | None, left_out: set[str]
+    listing: Listing, layout: Layout, pattern: re.Pattern[str] | None, left_out: set[str]
 ) -> tuple[list[Clip], list[Problem]]:
     """The clips of `listing`, sorted by id, and its problems with those of ids, names and groups."""
     problems = list(listing.problems)
     clips: dict[str, Clip] = {}
     for path, label in sorted(listing.labels.items()):
         one, name = clip_id(path), PurePosixPath(path).name
-        group = _group(layout, pattern, one, label, name)
+        match = pattern.search(name) if pattern else None
+        group = (match and match[1]) if pattern else layout.group(one, label, name)
         if any(unicodedata.category(letter) in UNWRITABLE for letter in path):
             problems.append((ascii(path), "the name holds bytes that are not UTF-8, or control characters: rename it"))
         if one in clips and one not in left_out:
@@ -116,15 +118,6 @@ def _clips(
         status = "missing" if path in listing.missing else "present"
         clips[one] = Clip(one, path, label, group or one, "", status)
     return [clips[one] for one in sorted(clips)], problems
-
-
-def _group(layout: str, pattern: re.Pattern[str] | None, one: str, label: str, name: str) -> str | None:
-    if pattern is None and layout == "hmdb51":
-        return hmdb51.movie(label, name)
-    if pattern is None and layout == "folders":
-        return one
-    match = re.search(pattern or ucf101.GROUP, name)
-    return match[1] if match else None
 
 
 def _pattern(groups: str) -> re.Pattern[str] | None:

@@ -1,6 +1,7 @@
-"""What a layout says about a data set, and where on the disk its listed videos lie."""
+"""What a layout is, what it says about a data set, and where on the disk the listed videos lie."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -38,6 +39,42 @@ class Lists:
     test: list[list[str]] = field(default_factory=lambda: [[], [], []])
     unused: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Official:
+    """A published data set: the files and the class that its lists are known by, and its counts.
+
+    Lists without `first`, the first class, are a user's own in the same form, such as the demo's. `splits` hold the
+    numbers of clips that train and that are held out.
+    """
+
+    title: str
+    lists: str
+    first: str
+    classes: int
+    clips: int
+    splits: tuple[tuple[int, int], ...]
+
+
+def no_video(root: Path) -> set[str]:
+    """Of most layouts, all that lists name is in a split."""
+    return set()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way in which data sets lie on a disk.
+
+    `read` makes the listing of a root; `group` gives the group of a video by the rule of the layout, from its clip id,
+    label and file name, None where there is none; `official` is None where there are no lists, so that folds are drawn.
+    `unused` are the videos that the lists of a root name, and that no split uses.
+    """
+
+    read: Callable[[Path], Listing]
+    group: Callable[[str, str, str], str | None]
+    official: Official | None = None
+    unused: Callable[[Path], set[str]] = no_video
 
 
 def locate(root: Path, lists: Lists) -> Listing:

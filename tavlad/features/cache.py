@@ -3,14 +3,12 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from tavlad.features.views import Draw
 from tavlad.store.hdf5 import created, opened_hdf5
 from tavlad.store.inputs import Inputs
 
@@ -20,7 +18,12 @@ LIMIT = 1 << 30  # bytes of one view: 800 times the paper's; a file that claims 
 
 
 def write_maps(
-    path: Path, clip_id: str, maps: np.ndarray, recipe: str, draws: Sequence[Draw | None], facts: Mapping[str, Any]
+    path: Path,
+    clip_id: str,
+    maps: np.ndarray,
+    recipe: str,
+    draws: Sequence[Mapping[str, Any] | None],
+    facts: Mapping[str, Any],
 ) -> None:
     """Write maps float16 (V,T,C,H,W) to a new file at `path`; `draws` has one per view (None: the centre crop).
 
@@ -33,7 +36,7 @@ def write_maps(
     with created(path) as file:
         file.create_dataset("maps", data=maps, chunks=(1, *maps.shape[1:]), **FILTERS)
         file.attrs["clip"], file.attrs["recipe"] = clip_id, recipe
-        file.attrs["draws"] = json.dumps([one and asdict(one) for one in draws])
+        file.attrs["draws"] = json.dumps(list(draws))
         file.attrs["made_by"] = json.dumps(facts, sort_keys=True)
 
 

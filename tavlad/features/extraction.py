@@ -110,8 +110,8 @@ def make_maps(
         devices.make_deterministic()
     state = load_backbone(wanted.backbone.path)
     network = folded_backbone(state, wanted.features == "pre_relu", wanted.precision, passes.device)
-    about = {name: value for name, value in asdict(wanted).items() if name != "backbone"}
-    facts = {"backbone": wanted.backbone.digest, "params": about}
+    params = {name: value for name, value in asdict(wanted).items() if name != "backbone"}
+    facts = {"backbone": wanted.backbone.digest, "params": params}
 
     def draws(frames: Frames) -> list[Draw | None]:
         return draws_of(wanted.seed, frames.clip, wanted.views)
@@ -124,7 +124,8 @@ def make_maps(
 
     def write(item: tuple[Place, Frames], maps: np.ndarray) -> None:
         place, frames = item
-        cache.write_maps(place.path, frames.clip, maps, place.key, draws(frames), facts)
+        about = [None if one is None else asdict(one) for one in draws(frames)]
+        cache.write_maps(place.path, frames.clip, maps, place.key, about, facts)
 
     for (place, _), written in overlap(places, read, compute, write, passes.readers):
         error = written.exception()

@@ -1,11 +1,12 @@
 """From a clip's stored frames to what the network sees: the centre crop, or one augmented draw (PAPER, procedure)."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
+
+from tavlad.store.seeding import rng_for
 
 SCALES = (1.0, 0.875, 0.75, 0.65625)  # side of the square crop over the short side of the frame
 CORNERS = ("centre", "top left", "top right", "bottom left", "bottom right")
@@ -20,12 +21,6 @@ class Draw:
     scale: float
     corner: str
     flip: bool
-
-
-def rng_for(seed: int, clip_id: str, turn: int) -> np.random.Generator:
-    """A generator that depends on these three alone (`turn`: a view or an epoch), never on order or on other clips."""
-    name = hashlib.sha256(f"{seed}\n{turn}\n{clip_id}".encode(errors="surrogateescape")).digest()
-    return np.random.default_rng(int.from_bytes(name, "big"))
 
 
 def draw_augmentation(rng: np.random.Generator) -> Draw:

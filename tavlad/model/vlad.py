@@ -1,13 +1,10 @@
 """Attention-weighted residuals to learned cluster centres (paper, equations 1 to 3; NetVLAD's soft assignment)."""
 
-from typing import get_args
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tavlad.model.precision import exact, no_autocast, unit
-from tavlad.model.settings import Assignment, require_choice
 
 
 class VLAD(nn.Module):
@@ -19,12 +16,13 @@ class VLAD(nn.Module):
 
     def __init__(self, centers: Tensor, alpha: float, assignment: str = "soft"):
         super().__init__()
-        require_choice("assignment", assignment, get_args(Assignment))
         self.alpha, self.assignment = alpha, assignment
         self.centers = nn.Parameter(centers.detach().clone())
         if assignment == "soft":
             weight, bias = assignment_of(centers.detach(), alpha)
             self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        elif assignment not in ("tied", "hard"):
+            raise ValueError(f"assignment is soft, tied or hard, not {assignment!r}")
 
     def forward(self, maps: Tensor, attention: Tensor | None = None) -> Tensor:
         """Maps (B, C, H, W) and attention (B, H, W), or None for 1 everywhere -> residuals (B, K, C)."""

@@ -18,8 +18,8 @@ from tavlad.features.views import (
     centre_view,
     draw_augmentation,
     draws_of,
-    rng_for,
 )
+from tavlad.store.seeding import rng_for
 
 CHI_SQUARE_39 = 72.1  # 99.9 % point of chi-square with 39 degrees of freedom
 

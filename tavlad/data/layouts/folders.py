@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tavlad.console import Failures
-from tavlad.data.listing import Listing, count_suffixes, is_video, visible
+from tavlad.data.listing import Layout, Listing, count_suffixes, is_video, visible
 
 NO_VIDEO = "(not the suffix of a video)"
 
@@ -35,3 +35,11 @@ def read_folders(root: Path) -> Listing:
     listing.notes += [f"ignored {nested:,} folders inside class folders"] if nested else []
     listing.notes += [f"ignored {loose:,} videos outside the class folders"] if loose else []
     return listing
+
+
+def own_group(clip: str, label: str, name: str) -> str:
+    """Every clip by itself."""
+    return clip
+
+
+LAYOUT = Layout(read_folders, own_group)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tavlad.data.listing import Listing, Lists, lists_folder, locate, misplaced, read_lines, visible
+from tavlad.data.listing import Layout, Listing, Lists, Official, lists_folder, locate, misplaced, read_lines, visible
 
 LIST_NAME = re.compile(r"(.+)_test_split[123]\.txt")
 LINE = re.compile(r"(.+\.\w+)\s+([012])")
@@ -34,7 +34,7 @@ def _read_list(path: Path, label: str, split: int, lists: Lists) -> None:
             (lists.unused, lists.train[split], lists.test[split])[int(match[2])].append(name)
 
 
-def movie(label: str, name: str) -> str | None:
+def movie(clip: str, label: str, name: str) -> str | None:
     """The group of the video file `name`: class and movie (the part before `_<class>_`), or None.
 
     The official splits keep a movie on one side only within a class (150 movies are in train and test of split 2, in
@@ -42,3 +42,17 @@ def movie(label: str, name: str) -> str | None:
     """
     before, found, _ = name.rpartition(f"_{label}_")
     return f"{label}/{before}" if found else None
+
+
+def unused(root: Path) -> set[str]:
+    """The videos that no split uses, as "<class>/<file>": the data set holds them, the pipeline never reads them."""
+    names = set()
+    for file in visible(lists_folder(root, OFFICIAL.lists)):
+        if label := LIST_NAME.fullmatch(file.name):
+            lines = [LINE.fullmatch(text) for _, text in read_lines(file, [])]
+            names |= {f"{label[1]}/{line[1]}" for line in lines if line}
+    return names
+
+
+OFFICIAL = Official("HMDB51", "*_test_split[123].txt", "brush_hair", 51, 6_766, ((3_570, 1_530),) * 3)
+LAYOUT = Layout(read_hmdb51, movie, OFFICIAL, unused)

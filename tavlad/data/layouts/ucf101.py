@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from tavlad.data.listing import Listing, Lists, Problem, lists_folder, locate, misplaced, read_lines
+from tavlad.data.listing import Layout, Listing, Lists, Official, Problem, lists_folder, locate, misplaced, read_lines
 
-GROUP = r"_(g\d+)_"
+GROUP = re.compile(r"_(g\d+)_")
 CLASS_LINE = re.compile(r"(\d+)\s+(.+)")
 VIDEO_LINE = re.compile(r"(.+\.\w+)(?:\s+(\d+))?")
 
@@ -55,3 +55,16 @@ def _videos(path: Path, numbers: dict[str, int], problems: list[Problem]) -> lis
         else:
             problems.append((place, reason))
     return videos
+
+
+def scene(clip: str, label: str, name: str) -> str | None:
+    """The gNN of the file name: clips of one scene and group of actors, across classes."""
+    match = GROUP.search(name)
+    return match[1] if match else None
+
+
+LAYOUT = Layout(
+    read_ucf101,
+    scene,
+    Official("UCF101", "classInd.txt", "ApplyEyeMakeup", 101, 13_320, ((9_537, 3_783), (9_586, 3_734), (9_624, 3_696))),
+)
