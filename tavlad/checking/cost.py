@@ -120,26 +120,18 @@ def _extract(
     numbers, backbone = settings.extract, features.parent / "backbone.safetensors"
     write_backbone(backbone, weights, "check")
     views = min(numbers.views, VIEWS)
+    precision = devices.precision(numbers.precision, device)
     wanted = extraction.Extraction(
-        Input(backbone, ""),
-        numbers.features,
-        devices.precision(numbers.precision, device),
-        numbers.deterministic,
-        views,
-        numbers.seed,
-        numbers.crop,
+        Input(backbone, ""), numbers.features, precision, numbers.deterministic, views, numbers.seed, numbers.crop
     )
-    network = folded_backbone(weights, numbers.features == "pre_relu", wanted.precision, device)
+    network = folded_backbone(weights, numbers.features == "pre_relu", precision, device)
     clip_maps(network, read_frames_file(frames / "0.h5")[:1], [None], numbers.crop, numbers.batch)  # warms up
-    store, features_of = Store(features.parent / "store"), {clip: features / f"{clip}.h5" for clip in ids}
     features.mkdir()
-    places = (
-        (Place(store, "extract", clip, file), extraction.Frames(clip, Input(frames / file.name, "")))
-        for clip, file in features_of.items()
-    )
+    places = [Place(Store(features.parent / "store"), "extract", clip, features / f"{clip}.h5") for clip in ids]
+    jobs = ((place, extraction.Frames(place.key, Input(frames / place.path.name, ""))) for place in places)
     passes = extraction.Passes(device, numbers.batch, numbers.workers + 1)
     with _timed(len(ids)) as seconds:
-        for place, reason in extraction.make_maps(wanted, places, passes):
+        for place, reason in extraction.make_maps(wanted, jobs, passes):
             if reason:
                 raise ValueError(f"{place.key}: {reason}")
     return seconds[0] * numbers.views / views

@@ -1,4 +1,4 @@
-"""Where models one: the file that evaluation wrote, its measures, and the pictures of some clips."""
+"""Where models look: the file that evaluation wrote, its measures, and the pictures of some clips."""
 
 import csv
 import math
@@ -40,9 +40,8 @@ def read_attention(path: Path) -> SavedAttention:
             _check(path, name, found)
         attention = file["attention"][()] if "attention" in file else None
         winners = file["winners"].asstr()[()] if "winners" in file else None
-        return SavedAttention(
-            tuple(file["ids"].asstr()[()]), file["empty"][()], file["confident"][()], attention, winners
-        )
+        clips = tuple(file["ids"].asstr()[()])
+        return SavedAttention(clips, file["empty"][()], file["confident"][()], attention, winners)
 
 
 def _check(path: Path, name: str, found: h5py.Dataset) -> None:
