@@ -45,7 +45,8 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
     from tavlad.errors import gpu_explained
     from tavlad.features import cache
     from tavlad.learning import scoring
-    from tavlad.learning.checkpoints import read_curve, read_facts
+    from tavlad.learning.checkpoints import read_facts
+    from tavlad.learning.curve import read_curve
     from tavlad.report.evaluation import cropped_boxes, write_evaluation
     from tavlad.store import making
     from tavlad.video import frames as frame_store
@@ -73,7 +74,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
         for name, folder in (("_stage1", first), ("", final)):
             publish(folder / "predictions.h5", output / f"predictions{name}.h5")
             publish(folder / "attention.h5", output / f"attention{name}.h5")
-        boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2))
+        boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2).crop)
         line = write_evaluation(output, index, split, params.top, boxes)
     store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})
     console.done(f"{stage}: {line}")

@@ -26,7 +26,7 @@ class TrainingSection(Section):
 
 def describe(folder: Path) -> str:
     """One line on the training whose curve.csv lies in `folder`."""
-    from tavlad.learning.checkpoints import read_curve
+    from tavlad.learning.curve import read_curve
 
     curve = read_curve(folder)
     epochs = len(curve["epoch"])

@@ -138,7 +138,7 @@ def test_a_byte_of_a_video_reaches_what_follows_from_it(ready):
         ("tavlad/learning/kmeans.py", "codebook", since("codebook")),
         ("tavlad/model/temporal.py", "stage1 stage2 evaluate", since("stage1")),
         ("tavlad/learning/scoring.py", "evaluate", since("evaluate")),
-        ("tavlad/report/results.py", "summary", since("summary")),
+        ("tavlad/report/results.py", "evaluate summary", since("evaluate")),
         ("tavlad/console.py", " ".join(["demo", "backbone", *LINE]), {"demo", "backbone", *LINE}),
         ("tavlad/commands/predict.py", "", set()),
     ],

@@ -11,7 +11,8 @@ import torch
 from tavlad.data.listing import Problem
 from tavlad.data.table import read_classes, read_clips, read_split
 from tavlad.features.cache import read_maps
-from tavlad.learning.checkpoints import Facts, load_checkpoint, read_curve, read_facts
+from tavlad.learning.checkpoints import Facts, load_checkpoint, read_facts
+from tavlad.learning.curve import read_curve
 from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
 from tavlad.learning.scores import Predictions
 from tavlad.learning.scoring import attention_of_clip
@@ -60,7 +61,7 @@ def wrong_metrics(data: Path, split: str, top: int) -> Iterator[Problem]:
     """Each number of the split's metrics.json that its predictions, attention and index do not give; `top` as there."""
     index, folder = data / "index", data / "evaluate" / split
     final = Predictions.load(folder / "predictions.h5")
-    boxes = cropped_boxes(index / "boxes.csv", data / "frames", final.ids, read_facts(data / "stage2" / split))
+    boxes = cropped_boxes(index / "boxes.csv", data / "frames", final.ids, read_facts(data / "stage2" / split).crop)
     yield from _differences(folder / "metrics.json", evaluation_document(folder, index, split, top, boxes))
 
 

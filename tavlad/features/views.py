@@ -6,7 +6,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from tavlad.store.seeding import rng_for
+from tavlad.store.inputs import rng_for
 
 SCALES = (1.0, 0.875, 0.75, 0.65625)  # side of the square crop over the short side of the frame
 CORNERS = ("centre", "top left", "top right", "bottom left", "bottom right")

@@ -1,18 +1,17 @@
 """A model on disk with its curve, and the state after an epoch from which a killed training goes on."""
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tavlad.learning.curve import Row, write_curve
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.making import Place
 
@@ -57,8 +56,6 @@ def read_facts(path: Path) -> Facts:
 
 
 Named = dict[str, nn.Parameter]
-Row = dict[str, float]  # one epoch of a learning curve
-Curve = dict[str, np.ndarray]  # column of curve.csv -> values float64 (epochs)
 
 
 @dataclass
@@ -114,19 +111,4 @@ def finish(place: Place, model: TAVLAD, facts: Facts, curve: Sequence[Row]) -> N
     """Write the trained model and its learning curve to the folder `place`."""
     place.path.mkdir()
     save_checkpoint(place.path / "model.safetensors", model, facts)
-    with open(place.path / "curve.csv", "w", newline="") as file:
-        columns = curve[0] if curve else ("loss", "accuracy", "lr")
-        writer = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(curve, start=1))
-
-
-def read_curve(folder: Path) -> Curve:
-    """The columns of curve.csv in `folder`: epoch, loss, accuracy, lr, and validation if there was one.
-
-    They are empty after a stage 2 of 0 epochs.
-    """
-    with open(folder / "curve.csv", newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    return {name: np.array([float(row[name]) for row in rows]) for name in reader.fieldnames or ()}
+    write_curve(place.path, curve)

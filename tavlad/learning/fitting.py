@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from tavlad import console
 from tavlad.data.table import Examples
-from tavlad.learning.checkpoints import EpochState, Named, Progress, Row
+from tavlad.learning.checkpoints import EpochState, Named, Progress
+from tavlad.learning.curve import Row
 from tavlad.learning.loading import EpochSampler, Loader, mix
 from tavlad.model.settings import Part
 from tavlad.model.tavlad import TAVLAD

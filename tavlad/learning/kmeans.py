@@ -15,9 +15,8 @@ from tavlad.features.cache import read_maps
 from tavlad.learning.codebook import Fit, save_codebook
 from tavlad.model.precision import unit
 from tavlad.model.vlad import VLAD
-from tavlad.store.inputs import Inputs
+from tavlad.store.inputs import Inputs, rng_for
 from tavlad.store.making import Place
-from tavlad.store.seeding import rng_for
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,16 @@ from tavlad.data.table import Examples
 from tavlad.device import Speed
 from tavlad.features.backbone import load_backbone
 from tavlad.features.cache import read_maps, read_shape
-from tavlad.learning.checkpoints import EpochState, Facts, Row, finish
+from tavlad.learning.checkpoints import EpochState, Facts, finish
 from tavlad.learning.codebook import load_codebook
+from tavlad.learning.curve import Row
 from tavlad.learning.fitting import HEAD, Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import scores_of_maps
 from tavlad.learning.loading import Clips, EpochSampler, loader
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
-from tavlad.store.inputs import Input, Inputs
+from tavlad.store.inputs import Input, Inputs, rng_for
 from tavlad.store.making import Place
-from tavlad.store.seeding import rng_for
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from tavlad.data.table import Examples
 from tavlad.device import Speed
 from tavlad.features.backbone import load_backbone
 from tavlad.features.views import augmented_view, centre_view, draw_augmentation
-from tavlad.learning.checkpoints import EpochState, Facts, Row, finish, load_checkpoint
+from tavlad.learning.checkpoints import EpochState, Facts, finish, load_checkpoint
+from tavlad.learning.curve import Row
 from tavlad.learning.fitting import Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import class_scores
 from tavlad.learning.loading import Clips, EpochSampler, loader
 from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
-from tavlad.store.inputs import Input, Inputs
+from tavlad.store.inputs import Input, Inputs, rng_for
 from tavlad.store.making import Place
-from tavlad.store.seeding import rng_for
 from tavlad.video.frames import read_frame_facts, read_frames_file
 
 

@@ -13,7 +13,6 @@ from matplotlib.colors import PowerNorm
 
 from tavlad.data.boxes import in_crop, read_boxes
 from tavlad.data.table import Split, count_excluded, read_split
-from tavlad.learning.checkpoints import Facts
 from tavlad.learning.scores import Predictions
 from tavlad.report.attention import attention_metrics, read_attention
 from tavlad.report.figure import figure
@@ -149,14 +148,14 @@ def evaluation_document(
     return metrics
 
 
-def cropped_boxes(table: Path, frames: Path, ids: Sequence[str], model: Facts) -> dict[str, np.ndarray]:
+def cropped_boxes(table: Path, frames: Path, ids: Sequence[str], crop: int | None) -> dict[str, np.ndarray]:
     """The true boxes (T, 4) of the sampled frames of those clips in `ids` that the table has, as `in_crop` gives them
-    for the crop that `model`, of stage 2, was trained with."""
-    if model.crop is None:
+    for the `crop` that the model of stage 2 was trained with."""
+    if crop is None:
         raise ValueError("a model that has seen no frame has no crop: it is no checkpoint of stage 2")
     boxes, found = read_boxes(table), {}
     for clip in boxes.keys() & set(ids):
         file = frames / f"{clip}.h5"
         height, width = read_frames_file(file).shape[1:3]
-        found[clip] = in_crop(boxes[clip], read_frame_facts(file), height, width, model.crop)
+        found[clip] = in_crop(boxes[clip], read_frame_facts(file), height, width, crop)
     return found

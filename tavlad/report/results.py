@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tavlad.data.table import PARTS
-from tavlad.learning.checkpoints import Curve, read_curve
+from tavlad.learning.curve import Curve, read_curve
 from tavlad.learning.scores import Predictions
 
 STAGES = ("stage1", "stage2")

@@ -19,7 +19,7 @@ from tavlad.features.views import (
     draw_augmentation,
     draws_of,
 )
-from tavlad.store.seeding import rng_for
+from tavlad.store.inputs import rng_for
 
 CHI_SQUARE_39 = 72.1  # 99.9 % point of chi-square with 39 degrees of freedom
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tavlad.learning.checkpoints import read_curve
+from tavlad.learning.curve import read_curve
 from tavlad.learning.scores import Predictions
 from tavlad.report.attention import entropy
 from tavlad.report.evaluation import stage_metrics
