@@ -1,7 +1,7 @@
 # make        the environment, the whole demo experiment, its accuracies
 # make test   the environment with what the tests need, and the tests
 # make quick  of these tests what takes less than three minutes: all but those of the whole DAG and of faults
-# make faults 200 kills, 2,000 damaged and odd videos through the decoder, films of an hour (an hour and more)
+# make faults 200 kills, 2,000 damaged and odd videos through the decoder, videos of an hour, intervals simulated (an hour and more)
 PYTHON ?= python3
 VENV := .venv
 # the stages run `python`: it must be this environment's
@@ -38,7 +38,7 @@ quick: $(VENV)/.installed-test
 faults: $(VENV)/.installed-test
 	python -m tests.faults.kills --kills 200
 	python -m tests.faults.fuzz --files 2000
-	python -m pytest -n 0 -s -m long tests/faults
+	python -m pytest -n 0 -s -m long tests/faults tests/experiments
 
 lint: $(VENV)/.installed-dev
 	ruff check .

@@ -163,6 +163,36 @@ def test_nothing_is_computed_twice_and_the_bytes_stay(project: Path, monkeypatch
     assert computed[3:] == ["evaluate@split1 stage1"]
 
 
+def test_deterministic_reaches_the_scoring(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    predict = scoring.predict_clips
+    monkeypatch.setattr(
+        scoring,
+        "predict_clips",
+        lambda *args: (seen.append(torch.are_deterministic_algorithms_enabled()), predict(*args))[1],
+    )
+    torch.use_deterministic_algorithms(False)
+    try:
+        assert run().exit_code == 0 and seen == [True, True]
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_the_precision_that_auto_comes_to_is_in_the_key(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was not: scores that another precision had made were found for this one."""
+    save = Path("stage1/model.safetensors")
+    save.unlink()
+    save_checkpoint(save, make_model(False, 1), Facts(tuple(CLASSES), "auto", "recipe"))
+    found = []
+    for name in ("float32", "bfloat16", "float32"):
+        monkeypatch.setattr(
+            "tavlad.device.precision", lambda asked, device, name=name: name if asked == "auto" else asked
+        )
+        assert run().exit_code == 0
+        found.append(len(list(Path("store/evaluate").glob("*/*"))))
+    assert found == [2, 3, 3]
+
+
 def test_a_new_run_gives_the_same_bytes_with_any_number_of_workers(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.extract import main
 from tavlad.data.table import Clip, write_clips
+from tavlad.features import extraction
 from tavlad.features.backbone import write_backbone
 from tavlad.features.cache import read_maps, read_maps_recipe, read_shape
 from tavlad.features.weights import random_weights
@@ -91,6 +93,23 @@ def test_writes_a_file_per_clip_and_one_line(project: Path) -> None:
     assert len(made_by["backbone"]) == 64
     facts = json.loads((project / "store/timings.jsonl").read_text().splitlines()[-1])
     assert facts["stage"] == "extract" and facts["frames"] == 6 * 2 * 4
+
+
+def test_deterministic_reaches_the_network(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    clip_maps = extraction.clip_maps
+
+    def watched(*arguments: Any) -> np.ndarray:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return clip_maps(*arguments)
+
+    monkeypatch.setattr(extraction, "clip_maps", watched)
+    torch.use_deterministic_algorithms(False)
+    try:
+        assert run().exit_code == 0
+        assert seen == [True] * 6 and not torch.utils.deterministic.fill_uninitialized_memory
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_only_what_decides_a_clip_computes_it_again(project: Path) -> None:
