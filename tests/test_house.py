@@ -1,6 +1,7 @@
 """What keeps the house easy to find one's way in: one meaning a name, short signatures, one direction of imports."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,3 +52,26 @@ def test_no_formatting_is_switched_off():
 def test_packages_hold_nothing_but_modules():
     held = [file for file in FILES if file.name == "__init__.py" and file.stat().st_size]
     assert held == [ROOT / "pipeline" / "__init__.py"]
+
+
+def test_documents_name_files_that_are_there():
+    for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        text = document.read_text()
+        lost = [name for name in re.findall(r"[\w/]*\btest_\w+\.py", text) if not any_file(name)]
+        code = re.findall(r"(?:tavlad|pipeline)/(?!test_)[\w/]+\.py", text)
+        lost += [name for name in code if not (ROOT / name).is_file()]
+        if document.name != "CHANGELOG.md":
+            modules = re.findall(r"`(tavlad(?:\.\w+)+)`", text)
+            lost += [name for name in modules if not defined(name)]
+        assert lost == [], document
+
+
+def any_file(name: str) -> bool:
+    return (ROOT / name).is_file() or (ROOT / "tests" / name).is_file()
+
+
+def defined(name: str) -> bool:
+    """Whether a dotted name is a module, or stands at the top of one."""
+    module, _, last = name.rpartition(".")
+    place, outer = ROOT.joinpath(*name.split(".")), ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    return place.is_dir() or place.with_suffix(".py").is_file() or (outer.is_file() and last in outer.read_text())
