@@ -3,20 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from click.testing import CliRunner
 
 from pipeline.evaluate import main as evaluate
 from tavlad.data.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
 from tavlad.features.cache import write_maps
 from tavlad.learning.checkpoints import Facts, save_checkpoint
-from tavlad.model.resnet import Backbone
-from tavlad.model.settings import ModelSettings
-from tavlad.model.tavlad import TAVLAD
 from tavlad.report.evaluation import write_json
 from tavlad.report.results import read_results
 from tavlad.report.summary import headline
 from tavlad.video.frames import DecodedClip, write_frames
+from tests.models import small_model
 from tests.stages import own_code
 
 CLASSES = ("jump", "run")
@@ -25,29 +22,14 @@ SPLITS = {
     "split2": Split(("jump/b", "run/b"), ("run/c",), ("jump/a", "run/a")),
 }
 CLIPS = sorted(SPLITS["split1"].train + SPLITS["split1"].test)
-SETTINGS = {
-    "hidden": 6,
-    "alpha": 10.0,
-    "attention": "joint",
-    "attention_scale": "N",
-    "attention_pool": "sum",
-    "temporal": "gru",
-    "assignment": "soft",
-    "pooling": "vlad",
-    "features": "relu",
-    "dropout": 0.5,
-}
 FRAMES = {"frames": 2, "short_side": 80, "crop": 64, "jpeg_quality": 95}
 
 
 def write_model(folder: Path, seed: int, epochs: int, backbone: bool, **sizes: int) -> None:
-    torch.manual_seed(seed)
-    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), ModelSettings(len(CLASSES), **SETTINGS))
-    if backbone:
-        model.attach(Backbone(pre_relu=False))
+    model = small_model(len(CLASSES), seed, backbone)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").unlink(missing_ok=True)  # it may be a link of another test's
-    save_checkpoint(folder / "model.safetensors", model.eval(), Facts(CLASSES, "float32", "recipe", **sizes))
+    save_checkpoint(folder / "model.safetensors", model, Facts(CLASSES, "float32", "recipe", **sizes))
     (folder / "curve.csv").unlink(missing_ok=True)
     (folder / "curve.csv").write_text("epoch,loss,accuracy,lr\n" + "1,2.0,0.5,0.1\n" * epochs)
 

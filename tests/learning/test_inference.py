@@ -5,31 +5,15 @@ import pytest
 import torch
 
 from tavlad.learning.inference import class_scores, scores_of_maps
-from tavlad.model.resnet import Backbone
-from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
+from tests.models import small_model
 
 CPU = torch.device("cpu")
-SETTINGS = {
-    "hidden": 6,
-    "alpha": 10.0,
-    "attention": "joint",
-    "attention_scale": "N",
-    "attention_pool": "sum",
-    "temporal": "gru",
-    "assignment": "soft",
-    "pooling": "vlad",
-    "features": "relu",
-    "dropout": 0.5,
-}
 
 
 @pytest.fixture(scope="module")
 def model() -> TAVLAD:
-    torch.manual_seed(0)
-    made = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), ModelSettings(3, **SETTINGS))
-    made.attach(Backbone(pre_relu=False))
-    return made.eval()
+    return small_model(3, 0, backbone=True)
 
 
 def test_frames_pass_the_centre_view_and_then_the_model(model: TAVLAD) -> None:

@@ -10,25 +10,14 @@ from tavlad.learning.scoring import CATEGORIES, attention_of_clip, save_attentio
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 from tavlad.report.attention import read_attention
-
-SETTINGS = {
-    "hidden": 6,
-    "alpha": 30.0,
-    "attention": "joint",
-    "attention_scale": "N",
-    "attention_pool": "sum",
-    "temporal": "gru",
-    "assignment": "soft",
-    "pooling": "vlad",
-    "features": "pre_relu",
-    "dropout": 0.5,
-}
+from tests.models import SETTINGS
 
 
 def make(**changes: str) -> TAVLAD:
     torch.manual_seed(0)
     centers = torch.nn.functional.normalize(torch.randn(5, 512), dim=1)
-    return TAVLAD(centers, ModelSettings(3, **{**SETTINGS, **changes})).eval()
+    chosen = {**SETTINGS, "alpha": 30.0, "features": "pre_relu", **changes}
+    return TAVLAD(centers, ModelSettings(3, **chosen)).eval()
 
 
 def test_a_look_is_what_loops_say() -> None:

@@ -17,34 +17,12 @@ from tavlad.features.views import centre_view
 from tavlad.learning import scoring
 from tavlad.learning.checkpoints import Facts, save_checkpoint
 from tavlad.learning.scores import Predictions
-from tavlad.model.resnet import Backbone
-from tavlad.model.settings import ModelSettings
-from tavlad.model.tavlad import TAVLAD
 from tavlad.video.frames import DecodedClip, read_frames_file, write_frames
+from tests.models import small_model
 from tests.stages import own_code
 
 CLASSES = ["dance", "jump", "run"]
 TEST = ("dance/b #1", "jump/b", "run/b", "run/c")
-SETTINGS = {
-    "hidden": 6,
-    "alpha": 10.0,
-    "attention": "joint",
-    "attention_scale": "N",
-    "attention_pool": "sum",
-    "temporal": "gru",
-    "assignment": "soft",
-    "pooling": "vlad",
-    "features": "relu",
-    "dropout": 0.5,
-}
-
-
-def make_model(backbone: bool, seed: int) -> TAVLAD:
-    torch.manual_seed(seed)
-    model = TAVLAD(torch.nn.functional.normalize(torch.rand(4, 512), dim=1), ModelSettings(3, **SETTINGS))
-    if backbone:
-        model.attach(Backbone(pre_relu=False))
-    return model.eval()
 
 
 def make_frames(clip: str, seed: int) -> None:
@@ -86,7 +64,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for stage, sizes in (("stage1", {}), ("stage2", {"frames": 2, "short_side": 40, "crop": 32, "jpeg_quality": 95})):
         Path(stage).mkdir()
         facts = Facts(tuple(CLASSES), "float32", "recipe", **sizes)
-        save_checkpoint(Path(stage, "model.safetensors"), make_model(stage == "stage2", seed=int(stage[-1])), facts)
+        save_checkpoint(Path(stage, "model.safetensors"), small_model(3, int(stage[-1]), stage == "stage2"), facts)
         Path(stage, "curve.csv").write_text("epoch,loss,accuracy,lr\n1,2.0,0.5,0.1\n")
     return tmp_path
 
@@ -102,7 +80,7 @@ def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path
     assert outcome.exit_code == 0, outcome.output
     first, final = Predictions.load(Path("out/predictions_stage1.h5")), Predictions.load(Path("out/predictions.h5"))
     assert sorted(final.ids) == sorted(TEST) and final.ids == first.ids and final.classes == tuple(CLASSES)
-    maps_model, frames_model = make_model(False, 1), make_model(True, 2)
+    maps_model, frames_model = small_model(3, 1, False), small_model(3, 2, True)
     for row, clip in enumerate(final.ids):
         assert CLASSES[final.labels[row]] == clip.split("/")[0]
         maps = torch.from_numpy(read_maps(Path(f"features/{clip}.h5"), 0)).float()
@@ -158,7 +136,9 @@ def test_nothing_is_computed_twice_and_the_bytes_stay(project: Path, monkeypatch
     digests()
     assert computed[2:] == ["evaluate@split1 stage2"]
     Path("stage1/model.safetensors").unlink()
-    save_checkpoint(Path("stage1/model.safetensors"), make_model(False, 7), Facts(tuple(CLASSES), "float32", "recipe"))
+    save_checkpoint(
+        Path("stage1/model.safetensors"), small_model(3, 7, False), Facts(tuple(CLASSES), "float32", "recipe")
+    )
     digests()
     assert computed[3:] == ["evaluate@split1 stage1"]
 
@@ -182,7 +162,7 @@ def test_the_precision_that_auto_comes_to_is_in_the_key(project: Path, monkeypat
     """It was not: scores that another precision had made were found for this one."""
     save = Path("stage1/model.safetensors")
     save.unlink()
-    save_checkpoint(save, make_model(False, 1), Facts(tuple(CLASSES), "auto", "recipe"))
+    save_checkpoint(save, small_model(3, 1, False), Facts(tuple(CLASSES), "auto", "recipe"))
     found = []
     for name in ("float32", "bfloat16", "float32"):
         monkeypatch.setattr(
