@@ -33,13 +33,17 @@ def locked(file: Path, waiting: Callable[[], None]) -> Iterator[None]:
             except BlockingIOError:
                 waiting()
                 fcntl.flock(held, fcntl.LOCK_EX)
-            if _is(file, held.fileno()):  # else it was swept between the two
-                yield
+            if _is(file, held.fileno()):  # else it was removed between the two
+                try:
+                    yield
+                finally:
+                    if _is(file, held.fileno()):
+                        file.unlink()  # those who wait for it see that it is gone, and begin again
                 return
 
 
 def sweep_locks(folder: Path) -> None:
-    """Remove the lock files that nobody holds."""
+    """Remove the lock files that killed processes left: nobody holds them."""
     for file in folder.iterdir():
         with open(file, "w") as held:
             try:

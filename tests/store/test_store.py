@@ -126,11 +126,12 @@ def test_a_second_process_waits_for_the_lock_and_says_so(tmp_path):
 def test_lock_files_that_nobody_holds_are_swept_and_those_in_use_bind(tmp_path):
     store = Store(tmp_path)
     with store.lock("held"), store.lock("freed"):
-        pass
+        assert len(list((tmp_path / "locks").iterdir())) == 2
+    assert list((tmp_path / "locks").iterdir()) == []
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"writing\n"
     Store(tmp_path)
-    assert [path.name for path in (tmp_path / "locks").iterdir() if path.name != "tmp"] == ["stage"]
+    assert [path.name for path in (tmp_path / "locks").iterdir()] == ["stage"]
     waiting: list[bool] = []
     waiter = threading.Thread(target=wait_for, args=(tmp_path / "locks" / "stage", waiting))
     waiter.start()
@@ -140,7 +141,14 @@ def test_lock_files_that_nobody_holds_are_swept_and_those_in_use_bind(tmp_path):
     process.kill()
     process.wait()
     waiter.join(20)
-    assert waiting == [True, False] and (tmp_path / "locks" / "stage").exists()
+    assert waiting == [True, False]
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n"
+    process.kill()
+    process.wait()
+    assert (tmp_path / "locks" / "stage").exists()
+    Store(tmp_path)
+    assert list((tmp_path / "locks").iterdir()) == []
 
 
 def wait_for(file, steps):
