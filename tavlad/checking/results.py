@@ -11,12 +11,10 @@ import torch
 from tavlad.data.listing import Problem
 from tavlad.data.table import read_classes, read_clips, read_split
 from tavlad.features.cache import read_maps
-from tavlad.learning.checkpoints import Facts, load_checkpoint, read_facts
+from tavlad.learning.checkpoints import read_facts
 from tavlad.learning.curve import read_curve
-from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
 from tavlad.learning.scores import Predictions
-from tavlad.learning.scoring import attention_of_clip
-from tavlad.model.tavlad import TAVLAD
+from tavlad.learning.scoring import Scorer
 from tavlad.report.attention import read_attention
 from tavlad.report.evaluation import FILES, cropped_boxes, evaluation_document
 from tavlad.report.results import read_results
@@ -153,30 +151,20 @@ def distances(data: Path, split: str, count: int, device: torch.device) -> dict[
         file, attended = (data / "evaluate" / split / f"{kind}{end}.h5" for kind in ("predictions", "attention"))
         saved, seen = Predictions.load(file), read_attention(attended)
         source = stage if trained else "stage1"
-        model, facts = load_checkpoint(data / source / split)
-        if facts.classes != saved.classes:
+        scorer = Scorer(data / source / split, device)
+        if scorer.facts.classes != saved.classes:
             raise ValueError(f"{data / source / split} was trained on other classes than {file} names")
-        model.to(device)
         for clip in sample_clips(saved.ids, count):
-            logits, attention = _again(model, facts, data, clip, source == "stage2", device)
+            if source == "stage2":
+                logits, made = scorer.of_frames(read_frames_file(data / "frames" / f"{clip}.h5"))
+            else:
+                logits, made = scorer.of_maps(read_maps(data / "features" / f"{clip}.h5", view=0))
             found[str(file), clip, "logits"] = _distance(saved.logits[saved.ids.index(clip)], logits)
             if seen.attention is not None:
-                found[str(attended), clip, "attention"] = _distance(seen.attention[seen.ids.index(clip)], attention)
+                found[str(attended), clip, "attention"] = _distance(
+                    seen.attention[seen.ids.index(clip)], made.attention
+                )
     return found
-
-
-def _again(
-    model: TAVLAD, facts: Facts, data: Path, clip: str, frames: bool, device: torch.device
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The logits (Y) and attention (T, H, W) of one clip, from its frames or else from its maps."""
-    if frames:
-        if facts.crop is None:
-            raise ValueError(f"the model that scored {clip} from frames has seen none: it is no checkpoint of stage 2")
-        stored = read_frames_file(data / "frames" / f"{clip}.h5")
-        maps, seen = maps_of_frames(model, stored, facts.crop, facts.precision, device)
-    else:
-        maps = seen = cached_maps(read_maps(data / "features" / f"{clip}.h5", view=0), device)
-    return logits_of(model, maps, seen, facts.precision), attention_of_clip(model, maps, seen).attention
 
 
 def _distance(saved: np.ndarray, made: np.ndarray | None) -> float:

@@ -5,19 +5,15 @@ import tempfile
 from pathlib import Path
 
 import click
-import numpy as np
 import torch
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.commands.predict import BadClips, load
-from tavlad.learning.checkpoints import Facts
-from tavlad.learning.inference import logits_of, maps_of_frames
-from tavlad.learning.scoring import attention_of_clip
+from tavlad.commands.predict import BadClips, load, stored_frames
+from tavlad.learning.scoring import Scorer
 from tavlad.model.tavlad import TAVLAD
 from tavlad.report.overlay import WatchedClip, compose
-from tavlad.video.frames import DecodedClip, from_jpeg, to_jpeg
-from tavlad.video.reader import read_clip
+from tavlad.video.frames import DecodedClip
 from tavlad.video.stream import stream_frames, write_stream
 
 SUFFIXES = (".mp4", ".mov", ".mkv")
@@ -39,11 +35,11 @@ def attend(clip: Path, model: Path, output: Path, device: str) -> None:
     if output.exists() and clip.exists() and output.samefile(clip):
         raise click.BadParameter("it would overwrite the clip", param_hint="--output")
     chosen = devices.choose(device)
-    network, facts = load(model, chosen)
-    _require_attention(network, model)
+    scorer = load(model, chosen)
+    _require_attention(scorer.model, model)
     bad = BadClips()
     with bad.set_aside(clip):
-        write_attended(clip, network, facts, output, chosen)
+        write_attended(clip, scorer, output)
     if bad.rows:
         raise bad.failures("no video was made", answered=False)
     console.done(f"attend: {output}")
@@ -58,9 +54,9 @@ def _require_attention(model: TAVLAD, folder: Path) -> None:
         )
 
 
-def write_attended(clip: Path, model: TAVLAD, facts: Facts, output: Path, device: torch.device) -> None:
+def write_attended(clip: Path, scorer: Scorer, output: Path) -> None:
     """Write the video of all frames of `clip`, streamed, whole or not at all; raises BadVideo."""
-    decoded, watched = see(clip, model, facts, device)
+    decoded, watched = see(clip, scorer)
     total, side = decoded.decoded_count, min(decoded.frames.shape[1:3])
     frames = console.track(stream_frames(clip, side), "attend", total, "frames")
     composed = (compose(frame, number, watched) for number, frame in enumerate(frames))
@@ -74,16 +70,13 @@ def write_attended(clip: Path, model: TAVLAD, facts: Facts, output: Path, device
         raise click.ClickException(f"{output} cannot be written: {console.reason(error)}") from error
 
 
-def see(clip: Path, model: TAVLAD, facts: Facts, device: torch.device) -> tuple[DecodedClip, WatchedClip]:
-    """What the model, on `device`, sees of a video through the frame path of the pipeline, and what it makes of it."""
-    assert facts.frames and facts.short_side and facts.crop and facts.jpeg_quality, "load() has seen to it"
-    decoded = read_clip(clip, facts.frames, facts.short_side)
-    frames = from_jpeg(to_jpeg(decoded.frames, facts.jpeg_quality))
-    maps, seen = maps_of_frames(model, frames, facts.crop, facts.precision, device)
-    logits = [logits_of(model, maps[:, :t], seen[:, :t], facts.precision) for t in range(1, facts.frames + 1)]
-    probabilities = torch.from_numpy(np.stack(logits)).softmax(dim=1).numpy()
-    looked = attention_of_clip(model, maps, seen)
-    assert looked.attention is not None and looked.winners is not None  # the model has attention
-    return decoded, WatchedClip(
-        decoded.indices, looked.attention, looked.winners, probabilities, facts.classes, facts.crop
-    )
+def see(clip: Path, scorer: Scorer) -> tuple[DecodedClip, WatchedClip]:
+    """What the model sees of a video through the frame path of the pipeline, and what it makes of it."""
+    decoded, frames = stored_frames(clip, scorer.facts)
+    logits, attended = scorer.after_each_frame(frames)
+    probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
+    assert attended.attention is not None and attended.winners is not None  # the model has attention
+    facts = scorer.facts
+    assert facts.crop, "a model of stage 2 has one"
+    shown = attended.attention, attended.winners, probabilities, facts.classes, facts.crop
+    return decoded, WatchedClip(decoded.indices, *shown)

@@ -13,10 +13,9 @@ import torch
 from tavlad import console
 from tavlad import device as devices
 from tavlad.errors import is_gpu_failure
-from tavlad.learning.checkpoints import Facts, load_checkpoint
-from tavlad.learning.inference import class_scores
-from tavlad.model.tavlad import TAVLAD
-from tavlad.video.frames import from_jpeg, to_jpeg
+from tavlad.learning.checkpoints import Facts
+from tavlad.learning.scoring import Scorer
+from tavlad.video.frames import DecodedClip, from_jpeg, to_jpeg
 from tavlad.video.opening import BadVideo
 from tavlad.video.reader import read_clip
 
@@ -34,11 +33,11 @@ Ranking = list[tuple[str, float, float]]  # class, probability, logit; the most 
 def predict(clips: tuple[Path, ...], model: Path, top: int, as_json: bool, device: str) -> None:
     """Print the most probable classes of video files."""
     chosen = devices.choose(device)
-    network, facts = load(model, chosen)
+    scorer = load(model, chosen)
     rankings, bad = {}, BadClips()
     for clip in clips:
         with bad.set_aside(clip):
-            rankings[str(clip)] = rank(clip, network, facts, chosen)
+            rankings[str(clip)] = rank(clip, scorer)
     if as_json:
         rows = {
             clip: [{"class": c, "probability": p, "logit": s} for c, p, s in ranking]
@@ -83,15 +82,15 @@ class BadClips:
         return console.Failures(title, self.rows, " ".join(steps))
 
 
-def load(model_folder: Path, device: torch.device) -> tuple[TAVLAD, Facts]:
-    """A model of stage 2 on `device`, and its facts, the frame path among them; a ClickException for one of stage 1."""
-    model, facts = load_checkpoint(model_folder)
-    if facts.frames is None or facts.short_side is None or facts.crop is None or facts.jpeg_quality is None:
+def load(model_folder: Path, device: torch.device) -> Scorer:
+    """The scorer of a model of stage 2, which knows how its frames are made; a ClickException for one of stage 1."""
+    with gpu_named():
+        scorer = Scorer(model_folder, device)
+    if scorer.facts.frames is None:
         raise click.ClickException(
             f"{model_folder} is a stage 1 model, which has no backbone: name a folder below data/stage2."
         )
-    with gpu_named():
-        return model.to(device), facts
+    return scorer
 
 
 @contextmanager
@@ -106,18 +105,19 @@ def gpu_named() -> Iterator[None]:
         raise click.ClickException(f"the GPU failed: {console.reason(error)}. {advice}") from error
 
 
-def rank(clip: Path, model: TAVLAD, facts: Facts, device: torch.device) -> Ranking:
-    """All classes of a video by probability, through the frame path of the pipeline (sampling, scaling, JPEG, crop).
-
-    `model` and `facts` are those of `load`, on `device`.
-    """
-    assert facts.frames and facts.short_side and facts.crop and facts.jpeg_quality, "load() has seen to it"
+def stored_frames(clip: Path, facts: Facts) -> tuple[DecodedClip, np.ndarray]:
+    """A video as the pipeline stores it for the model of `facts` (sampling, scaling, JPEG), frames uint8 (T,H,W,3)."""
+    assert facts.frames and facts.short_side and facts.jpeg_quality, "load() has seen to it"
     decoded = read_clip(clip, facts.frames, facts.short_side)
-    frames = from_jpeg(to_jpeg(decoded.frames, facts.jpeg_quality))
-    logits = class_scores(model, frames, facts.crop, facts.precision, device)
+    return decoded, from_jpeg(to_jpeg(decoded.frames, facts.jpeg_quality))
+
+
+def rank(clip: Path, scorer: Scorer) -> Ranking:
+    """All classes of a video by probability."""
+    logits, _ = scorer.of_frames(stored_frames(clip, scorer.facts)[1])
     probabilities = torch.from_numpy(logits).softmax(dim=0)
     order = np.argsort(-logits, kind="stable")
-    return [(facts.classes[i], float(probabilities[i]), float(logits[i])) for i in order]
+    return [(scorer.facts.classes[i], float(probabilities[i]), float(logits[i])) for i in order]
 
 
 def _rows(rankings: Mapping[str, Ranking], top: int) -> Iterator[console.Row]:

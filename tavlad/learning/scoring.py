@@ -75,11 +75,43 @@ def save_attention(path: Path, ids: Sequence[str], attended: Sequence[ClipAttent
 
 
 Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps
-Score = Callable[
-    [np.ndarray], tuple[np.ndarray, ClipAttention]
-]  # frames or maps -> logits (Y), and where the model attended
+Scored = tuple[np.ndarray, ClipAttention]  # logits float32 (Y), and where the model attended
 
 READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": frames.read_frames_file}
+
+
+class Scorer:
+    """The one way from a clip to its logits and attention: the model of a checkpoint, on `device`, one clip at a time.
+
+    `precision` is the checkpoint's unless it is given; evaluation and prediction give the same bits.
+    """
+
+    def __init__(self, checkpoint: Path, device: torch.device, precision: str = ""):
+        self.model, self.facts = load_checkpoint(checkpoint)
+        self.model.to(device)
+        self.checkpoint, self.device, self.precision = checkpoint, device, precision or self.facts.precision
+
+    def of_maps(self, maps: np.ndarray) -> Scored:
+        """What the model makes of cached maps float16 (T,C,H,W)."""
+        cached = cached_maps(maps, self.device)
+        return logits_of(self.model, cached, cached, self.precision), attention_of_clip(self.model, cached, cached)
+
+    def of_frames(self, frames: np.ndarray) -> Scored:
+        """What the model makes of stored frames uint8 (T,H,W,3); ValueError if it has seen none in training."""
+        maps, seen = self._maps(frames)
+        return logits_of(self.model, maps, seen, self.precision), attention_of_clip(self.model, maps, seen)
+
+    def after_each_frame(self, frames: np.ndarray) -> Scored:
+        """As `of_frames`, but the logits (T, Y) after one frame, after two, ... and after all T."""
+        maps, seen = self._maps(frames)
+        steps = range(1, len(frames) + 1)
+        logits = [logits_of(self.model, maps[:, :t], seen[:, :t], self.precision) for t in steps]
+        return np.stack(logits), attention_of_clip(self.model, maps, seen)
+
+    def _maps(self, frames: np.ndarray) -> tuple[Tensor, Tensor]:
+        if self.facts.crop is None:
+            raise ValueError(f"{self.checkpoint} has seen no frame: it is no checkpoint of stage 2")
+        return maps_of_frames(self.model, frames, self.facts.crop, self.precision, self.device)
 
 
 @dataclass(frozen=True)
@@ -99,7 +131,11 @@ def make_scores(place: Place, wanted: Scoring, speed: Speed) -> None:
     """Write predictions.h5 and attention.h5 to the folder `place`."""
     if wanted.deterministic:
         make_deterministic()
-    score = scorer_of(wanted.stage, wanted.model.path, wanted.classes, speed.device, wanted.precision)
+    scorer = Scorer(wanted.model.path, speed.device, wanted.precision)
+    if scorer.facts.classes != wanted.classes:
+        named = f"{wanted.model.path} was trained on other classes than the index names, or in another order"
+        raise ValueError(named)
+    score = scorer.of_frames if wanted.stage == "stage2" else scorer.of_maps
 
     def read(clip: str) -> np.ndarray:
         return READ[wanted.stage](wanted.inputs.file(clip))
@@ -120,31 +156,11 @@ def require_files(examples: Examples, folders: Sequence[Path]) -> None:
         raise console.Failures("held-out clips cannot be scored", rows, "`dvc repro` runs the stages that make them.")
 
 
-def scorer_of(stage: str, checkpoint: Path, classes: tuple[str, ...], device: torch.device, precision: str) -> Score:
-    """From one clip's maps ("stage1") or frames ("stage2") to what the model in `checkpoint` makes of it."""
-    model, facts = load_checkpoint(checkpoint)
-    if facts.classes != classes:
-        raise ValueError(f"{checkpoint} was trained on other classes than the index names, or in another order")
-    crop = facts.crop
-    if stage == "stage2" and crop is None:
-        raise ValueError(f"{checkpoint} has seen no frame: it is no checkpoint of stage 2")
-    model.to(device)
-
-    def score(values: np.ndarray) -> tuple[np.ndarray, ClipAttention]:
-        if stage == "stage2" and crop is not None:
-            maps, seen = maps_of_frames(model, values, crop, precision, device)
-        else:
-            maps = seen = cached_maps(values, device)
-        return logits_of(model, maps, seen, precision), attention_of_clip(model, maps, seen)
-
-    return score
-
-
 def predict_clips(
     examples: Examples,
     classes: tuple[str, ...],
     read: Callable[[str], np.ndarray],
-    score: Score,
+    score: Callable[[np.ndarray], Scored],
     workers: int,
     label: str,
 ) -> tuple[Predictions, list[ClipAttention]]:

@@ -12,6 +12,7 @@ from tavlad.cli import main
 from tavlad.commands import attend
 from tavlad.commands.predict import load, rank
 from tavlad.features.views import centre_view
+from tavlad.learning import scoring
 from tavlad.model.tavlad import TAVLAD
 from tavlad.video.frames import from_jpeg, to_jpeg
 from tavlad.video.reader import read_clip
@@ -36,8 +37,8 @@ def test_a_film_of_all_frames_is_written(clip: Path, model: Path, tmp_path: Path
 
 
 def test_running_probabilities_end_where_predict_does_and_begin_with_one_frame(clip: Path, model: Path) -> None:
-    decoded, watched = attend.see(clip, *load(model, CPU), CPU)
-    final = {name: probability for name, probability, _ in rank(clip, *load(model, CPU), CPU)}
+    decoded, watched = attend.see(clip, load(model, CPU))
+    final = {name: probability for name, probability, _ in rank(clip, load(model, CPU))}
     np.testing.assert_allclose(watched.probabilities[-1], [final[name] for name in CLASSES], atol=1e-6)
     network = TAVLAD.from_checkpoint(model)
     frames = centre_view(torch.from_numpy(from_jpeg(to_jpeg(read_clip(clip, 3, 80).frames, 95))), 64)
@@ -109,7 +110,7 @@ def test_what_is_not_the_clips_fault_does_not_name_it(
     def maps_of_frames(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(attend, "maps_of_frames", maps_of_frames)
+    monkeypatch.setattr(scoring, "maps_of_frames", maps_of_frames)
     outcome = run(clip, model, tmp_path / "film.mp4")
     assert outcome.exit_code == 1 and said in outcome.stderr and str(clip) not in outcome.stderr
 

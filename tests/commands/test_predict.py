@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from tavlad.cli import main
 from tavlad.commands import predict
+from tavlad.learning import scoring
+from tavlad.model.tavlad import TAVLAD
 from tests.commands.made import CLASSES, make_clip, make_model
 
 ABOVE = "The other clips' classes are printed above."
@@ -131,8 +133,8 @@ def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(
     clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    load = predict.load_checkpoint
-    monkeypatch.setattr(predict, "load_checkpoint", lambda folder: (loaded.append(folder), load(folder))[1])
+    load = scoring.load_checkpoint
+    monkeypatch.setattr(scoring, "load_checkpoint", lambda folder: (loaded.append(folder), load(folder))[1])
     other = make_clip(tmp_path / "other.mp4")
     assert run(model, clip, other).exit_code == 0 and loaded == [model]
     first = make_model(tmp_path / "first", backbone=False)
@@ -145,6 +147,6 @@ def test_a_gpu_without_room_for_the_model_is_named(clip: Path, model: Path, monk
     def move(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(predict.TAVLAD, "to", move)
+    monkeypatch.setattr(TAVLAD, "to", move)
     outcome = run(model, clip)
     assert outcome.exit_code == 1 and outcome.stderr.startswith("Error: the GPU failed")
