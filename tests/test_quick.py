@@ -13,7 +13,8 @@ MODULES = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if path 
 
 @pytest.mark.parametrize("target, marks", [("quick", ' -m "not long and not whole"'), ("test", "")])
 def test_what_is_run(target: str, marks: str) -> None:
-    planned = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--no-print-directory", "--dry-run", target]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert planned.splitlines()[-1] == f"python -m pytest{marks}"
 
 
