@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tavlad.store.recipes import code
+from tavlad.store.recipes import code, start_with
 
 STAGES = ("demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary")
 
@@ -23,6 +23,7 @@ def own_code(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compare(context: click.Context, parameter: click.Parameter, file: Path) -> None:
+    start_with(f"pipeline.{file.stem}")
     written = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     if written != digest_of(file.stem):
         raise click.ClickException(

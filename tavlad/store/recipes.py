@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("tavlad", "pipeline")
 # Modules that decide no value, each with the reason. What is not on this list decides.
@@ -29,6 +31,7 @@ SILENT = {
 }
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # where a library is imported by another name
 LEFT_OUT = ("ctx", "kind", "type_comment", "type_ignores", "type_params")  # of a syntax tree; releases of Python differ
+STARTED_WITH: dict[Path, bytes] = {}  # the code of this process's stage
 
 
 class Module(NamedTuple):
@@ -53,6 +56,16 @@ def made_by(module: str) -> dict[str, Any]:
     }
 
 
+def start_with(module: str) -> None:
+    """From now on, whatever `module` imports must stay as it is on the disk, or `closure` raises a ClickException.
+
+    Called before the code of a stage is loaded, so that no key is of later code than that which runs.
+    """
+    for name in closure(module, silent=()):
+        file = next(path for path in _files(name) if path.is_file())
+        STARTED_WITH[file] = file.read_bytes()
+
+
 def code(module: str, silent: Iterable[str] = tuple(SILENT)) -> str:
     """Digest of the code of `closure`."""
     return digest({name: one.digest for name, one in closure(module, silent).items()})
@@ -72,6 +85,8 @@ def closure(module: str, silent: Iterable[str] = tuple(SILENT)) -> dict[str, Mod
         waiting |= {name.rpartition(".")[0]} - {""}
         file = next((path for path in _files(name) if path.is_file()), None)
         if file is not None and (source := file.read_bytes()):
+            if STARTED_WITH.get(file, source) != source:
+                raise click.ClickException(f"{file} was edited while the stage was running: run `dvc repro` again.")
             found[name] = _read(source)
             waiting |= {one for one in found[name].imports if one.split(".")[0] in ROOMS}
     return dict(sorted(found.items()))

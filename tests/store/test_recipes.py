@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from tavlad.store import recipes
@@ -186,6 +187,22 @@ def test_a_package_counts_with_what_its_init_holds(copy):
     (copy / "tavlad" / "model" / "__init__.py").write_text("from tavlad.data import boxes\n")
     assert {"tavlad.model", "tavlad.data.boxes"} < closure("tavlad.model.vlad").keys()
     assert made_by("tavlad.model.vlad") != before
+
+
+def test_code_that_is_edited_while_its_stage_runs_gives_no_key(copy, monkeypatch):
+    monkeypatch.setattr(recipes, "STARTED_WITH", {})
+    shutil.copytree(ROOT / "pipeline", copy / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    recipes.start_with("pipeline.stage1")
+    before = made_by("tavlad.learning.stage1")
+    file = copy / "tavlad" / "learning" / "fitting.py"
+    text = file.read_text()
+    file.write_text(text.replace("0.5 **", "0.4 **"))
+    with pytest.raises(
+        click.ClickException, match=r"fitting.py was edited while the stage was running: run `dvc repro`"
+    ):
+        made_by("tavlad.learning.stage1")
+    file.write_text(text)
+    assert made_by("tavlad.learning.stage1") == before
 
 
 def test_the_makers_are_those_of_all_stages():
