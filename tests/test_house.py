@@ -75,3 +75,7 @@ def defined(name: str) -> bool:
     module, _, last = name.rpartition(".")
     place, outer = ROOT.joinpath(*name.split(".")), ROOT.joinpath(*module.split(".")).with_suffix(".py")
     return place.is_dir() or place.with_suffix(".py").is_file() or (outer.is_file() and last in outer.read_text())
+
+
+def test_files_are_short():
+    assert {file.name: count for file in FILES if (count := len(file.read_text().splitlines())) > 200} == {}

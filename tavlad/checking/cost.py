@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,6 @@ from tavlad.data.table import Examples
 from tavlad.features import extraction
 from tavlad.features.backbone import write_backbone
 from tavlad.features.cache import read_shape
-from tavlad.features.extraction import clip_maps, folded_backbone
 from tavlad.features.views import centre_view
 from tavlad.features.weights import random_weights
 from tavlad.learning import stage1, stage2
@@ -85,7 +83,7 @@ def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
                 stored = read_frames_file(frames / f"{clip}.h5")
                 class_scores(model, stored, settings.stage2.crop, settings.stage2.precision, device)
         size = sum(path.stat().st_size for path in frames.iterdir()) / len(ids)
-        one_view = math.prod(read_shape(features / "0.h5")[1:]) * np.dtype(np.float16).itemsize
+        one_view = 2 * math.prod(read_shape(features / "0.h5")[1:])  # float16
         return Cost(decode, extract, trained, tuned, evaluate[0], size, one_view * settings.extract.views)
 
 
@@ -124,8 +122,9 @@ def _extract(
     wanted = extraction.Extraction(
         Input(backbone, ""), numbers.features, precision, numbers.deterministic, views, numbers.seed, numbers.crop
     )
-    network = folded_backbone(weights, numbers.features == "pre_relu", precision, device)
-    clip_maps(network, read_frames_file(frames / "0.h5")[:1], [None], numbers.crop, numbers.batch)  # warms up
+    network = extraction.folded_backbone(weights, numbers.features == "pre_relu", precision, device)
+    one_frame = read_frames_file(frames / "0.h5")[:1]
+    extraction.clip_maps(network, one_frame, [None], numbers.crop, numbers.batch)  # warms up
     features.mkdir()
     places = [Place(Store(features.parent / "store"), "extract", clip, features / f"{clip}.h5") for clip in ids]
     jobs = ((place, extraction.Frames(place.key, Input(frames / place.path.name, ""))) for place in places)
@@ -139,8 +138,8 @@ def _extract(
 
 def _model(weights: dict[str, Tensor], classes: int, settings: Settings) -> TAVLAD:
     drawn = torch.randn(settings.codebook.clusters, CHANNELS, generator=torch.Generator().manual_seed(WEIGHTS_SEED))
-    numbers = settings.stage1
-    return stage1.build_model(torch.nn.functional.normalize(drawn), weights, numbers.model(classes), numbers.seed)
+    chosen, seed = settings.stage1.model(classes), settings.stage1.seed
+    return stage1.build_model(torch.nn.functional.normalize(drawn), weights, chosen, seed)
 
 
 def _examples(ids: Sequence[str], count: int, classes: int) -> Examples:
