@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt
 from pipeline.code import own_code
 from tavlad import console
 from tavlad.params import Section
-from tavlad.store.making import publish
+from tavlad.store.making import made, publish
 from tavlad.store.store import Store
 
 
@@ -28,15 +28,12 @@ def main(output: Path) -> None:
     """Write the weights, under torchvision's names, to the safetensors file OUTPUT."""
     from tavlad.features import weights
     from tavlad.features.backbone import backbone_digest
-    from tavlad.store import making
 
     params, store = Parameters.load(), Store.open()
     with store.output("backbone", output):
-        made = making.made(
-            store, "backbone", weights.make_backbone, weights.Source.of(params.weights, params.seed), None
-        )
-        publish(made.path, output)
-    store.record("backbone", {"seconds": made.seconds})
+        result = made(store, "backbone", weights.make_backbone, weights.Source.of(params.weights, params.seed), None)
+        publish(result.path, output)
+    store.record("backbone", {"seconds": result.seconds})
     console.done(f"backbone: ResNet-34 from '{params.weights}', digest {backbone_digest(output)[:12]}")
 
 

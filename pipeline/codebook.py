@@ -8,8 +8,9 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
+from tavlad.data.table import read_examples
 from tavlad.params import Section
-from tavlad.store.making import publish
+from tavlad.store.making import made, publish
 from tavlad.store.store import Store
 
 
@@ -33,19 +34,17 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, output: Path) -> None:
     """Fit the codebook of SPLIT from the cached maps under FEATURES and write it to OUTPUT."""
-    from tavlad.data.table import read_examples
     from tavlad.features.cache import maps_inputs
     from tavlad.learning import kmeans
     from tavlad.learning.codebook import load_codebook
-    from tavlad.store import making
 
     params, store, stage = Parameters.load(), Store.open(), f"codebook@{split}"
     maps = maps_inputs(features, read_examples(index, split, "train").ids)
     wanted = kmeans.Codebook(maps, params.descriptors, params.clusters, params.iterations, params.alpha, params.seed)
     with store.output(stage, output):
-        made = making.made(store, "codebook", kmeans.make_codebook, wanted, None)
-        publish(made.path, output)
-    store.record(stage, {"seconds": made.seconds})
+        result = made(store, "codebook", kmeans.make_codebook, wanted, None)
+        publish(result.path, output)
+    store.record(stage, {"seconds": result.seconds})
     centers, facts = load_codebook(output)
     if facts["empty"]:
         advice = "lower clusters, or raise codebook.descriptors"

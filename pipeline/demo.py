@@ -10,7 +10,7 @@ from pipeline.code import own_code
 from tavlad import console
 from tavlad.data.table import SPLITS
 from tavlad.params import Section
-from tavlad.store.making import fresh, publish
+from tavlad.store.making import fresh, made, publish
 from tavlad.store.store import Store
 
 
@@ -29,16 +29,15 @@ class Parameters(Section):
 def main(output: Path) -> None:
     """Write the demo's clips, lists and true boxes to the folder OUTPUT."""
     from tavlad.demo import generator
-    from tavlad.store import making
 
     params, store = Parameters.load(), Store.open()
     with store.output("demo", output):
-        made = making.made(
+        result = made(
             store, "demo", generator.make_demo, generator.Size(params.seed, params.groups, params.clips), None
         )
-        publish(made.path, fresh(output))
+        publish(result.path, fresh(output))
     clips = params.groups * params.clips * len(generator.CLASSES)
-    store.record("demo", {"seconds": made.seconds, "clips": clips})
+    store.record("demo", {"seconds": result.seconds, "clips": clips})
     facts = f"{clips} clips, {len(generator.CLASSES)} classes, {params.groups} groups, seed {params.seed}"
     console.done(f"demo: {facts}, in {output}")
 

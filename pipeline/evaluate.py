@@ -9,10 +9,10 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
-from tavlad.data.table import read_classes
+from tavlad.data.table import read_classes, read_examples
 from tavlad.params import Device, Section
 from tavlad.store.inputs import Input, Inputs
-from tavlad.store.making import fresh, publish
+from tavlad.store.making import fresh, made, publish
 from tavlad.store.recipes import file_digest
 from tavlad.store.store import Store
 
@@ -41,14 +41,12 @@ class Parameters(Section):
 def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, stage2: Path, output: Path) -> None:
     """Score the held-out clips of SPLIT with the models in STAGE1 and STAGE2 and write what they say to OUTPUT."""
     from tavlad import device as devices
-    from tavlad.data.table import read_examples
     from tavlad.errors import gpu_explained
     from tavlad.features import cache
     from tavlad.learning import scoring
     from tavlad.learning.checkpoints import read_facts
     from tavlad.learning.curve import read_curve
     from tavlad.report.evaluation import cropped_boxes, write_evaluation
-    from tavlad.store import making
     from tavlad.video import frames as frame_store
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
@@ -63,7 +61,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
             name, examples, classes, inputs, Input(file, file_digest(file)), precision, params.deterministic
         )
         speed = devices.Speed(device, params.workers, f"{stage} {name}")
-        return making.made(store, "evaluate", scoring.make_scores, wanted, speed).path
+        return made(store, "evaluate", scoring.make_scores, wanted, speed).path
 
     with store.output(stage, output), gpu_explained("frames"):
         first = scored("stage1", stage1, cache.maps_inputs(features, examples.ids))

@@ -15,7 +15,7 @@ from tavlad.data.table import read_clips
 from tavlad.model.settings import Features
 from tavlad.params import Device, Precision, Section
 from tavlad.store.inputs import Input
-from tavlad.store.making import fresh, publish
+from tavlad.store.making import fresh, made_all, publish
 from tavlad.store.store import Store
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     from tavlad.errors import gpu_explained
     from tavlad.features import cache, extraction
     from tavlad.features.backbone import backbone_digest
-    from tavlad.store import making
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     device = devices.choose(params.device)
@@ -69,7 +68,7 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     )
     passes = extraction.Passes(device, params.batch, params.workers + 1)
     each = frames_of([clip.id for clip in read_clips(clips)], frames)
-    results = making.made_all(store, "extract", extraction.make_maps, wanted, each, passes, cache.read_maps_recipe)
+    results = made_all(store, "extract", extraction.make_maps, wanted, each, passes, cache.read_maps_recipe)
     with store.output("extract", features), console.bar("extract", len(each), "clips") as advance, gpu_explained(LOWER):
         fresh(features)
         new, passed, bad = 0, 0, []

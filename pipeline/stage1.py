@@ -9,10 +9,10 @@ from pydantic import PositiveFloat, PositiveInt
 from pipeline.code import own_code
 from pipeline.training import TrainingSection, describe
 from tavlad import console
-from tavlad.data.table import read_classes
+from tavlad.data.table import read_classes, read_examples
 from tavlad.model import settings
 from tavlad.store.inputs import Input
-from tavlad.store.making import publish
+from tavlad.store.making import made, publish
 from tavlad.store.store import Store
 
 if TYPE_CHECKING:
@@ -60,13 +60,11 @@ class Parameters(TrainingSection):
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
     """Train stage 1 of SPLIT on the maps under FEATURES and write model.safetensors and curve.csv to OUTPUT."""
     from tavlad import device as devices
-    from tavlad.data.table import read_examples
     from tavlad.errors import gpu_explained
     from tavlad.features.backbone import backbone_digest
     from tavlad.features.cache import maps_inputs
     from tavlad.learning import stage1
     from tavlad.learning.codebook import load_codebook
-    from tavlad.store import making
 
     params, store, stage = Parameters.load(), Store.open(), f"stage1@{split}"
     speed = devices.Speed(devices.choose(params.device), params.workers, stage)
@@ -88,9 +86,9 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
         deterministic=params.deterministic,
     )
     with store.output(stage, output), gpu_explained("stage1.batch"):
-        made = making.made(store, "stage1", stage1.make_stage1, wanted, speed)
-        publish(made.path, output)
-    store.record(stage, {"seconds": made.seconds, "key": made.key, "new": made.new})
+        result = made(store, "stage1", stage1.make_stage1, wanted, speed)
+        publish(result.path, output)
+    store.record(stage, {"seconds": result.seconds, "key": result.key, "new": result.new})
     console.done(f"{stage}: {describe(output)}")
 
 

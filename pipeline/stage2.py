@@ -9,9 +9,10 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pipeline.code import own_code
 from pipeline.training import TrainingSection, describe
 from tavlad import console
+from tavlad.data.table import read_examples
 from tavlad.model.settings import Part
 from tavlad.store.inputs import Input
-from tavlad.store.making import publish
+from tavlad.store.making import made, publish
 from tavlad.store.store import Store
 
 if TYPE_CHECKING:
@@ -58,12 +59,10 @@ class Parameters(TrainingSection):
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
     """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write model.safetensors and curve.csv to OUTPUT."""
     from tavlad import device as devices
-    from tavlad.data.table import read_examples
     from tavlad.errors import gpu_explained
     from tavlad.features.backbone import backbone_digest
     from tavlad.learning import stage2
     from tavlad.learning.checkpoints import read_facts
-    from tavlad.store import making
     from tavlad.video.frames import frames_inputs
 
     params, store, stage = Parameters.load(), Store.open(), f"stage2@{split}"
@@ -87,9 +86,9 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
         deterministic=params.deterministic,
     )
     with store.output(stage, output), gpu_explained("stage2.micro_batch"):
-        made = making.made(store, "stage2", stage2.make_stage2, wanted, speed)
-        publish(made.path, output)
-    store.record(stage, {"seconds": made.seconds, "key": made.key, "new": made.new})
+        result = made(store, "stage2", stage2.make_stage2, wanted, speed)
+        publish(result.path, output)
+    store.record(stage, {"seconds": result.seconds, "key": result.key, "new": result.new})
     console.done(f"{stage}: {describe(output)}")
 
 

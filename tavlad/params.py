@@ -17,7 +17,7 @@ class Section(BaseModel):
     """One stage's parameters: the keys of `section`, and the top-level keys named in `shared`.
 
     A subclass lives in the pipeline file of its stage, so that a new key of one stage leaves the others alone.
-    `silent` names the keys that never decide a value (workers, tolerances): they stay out of recipes.
+    `silent` names the keys that never decide a value (workers, tolerances); dvc.yaml leaves the shared ones out.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -48,10 +48,6 @@ class Section(BaseModel):
             given = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
             lines.append(f"  {'.'.join(names)}: {problem['msg']}{given}")
         return "\n".join(lines)
-
-    def deciding(self) -> dict[str, Any]:
-        """The values that a recipe of this stage must hold: all but the `silent` ones."""
-        return self.model_dump(exclude=set(self.silent))
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:

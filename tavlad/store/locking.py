@@ -78,17 +78,19 @@ def sweep_folders(folder: Path) -> None:
             os.close(descriptor)
 
 
-def sweep_foreign_folders(folder: Path) -> int:
-    """Remove the folders of other machines in which nothing has changed for a week; how many they were."""
-    foreign = [path for path in folder.iterdir() if not path.name.startswith(f"{host()}@")]
-    old = [path for path in foreign if time.time() - _changed(path) > FORGOTTEN]
-    for path in old:
-        shutil.rmtree(path)
-    return len(old)
+def sweep_foreign_folders(folder: Path) -> None:
+    """Remove the folders of other machines in which nothing has changed for a week."""
+    for path in folder.iterdir():
+        if not path.name.startswith(f"{host()}@") and time.time() - _changed(path) > FORGOTTEN:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _changed(folder: Path) -> float:
-    return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    """When something in `folder` was last changed; now, if it is being changed."""
+    try:
+        return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:
+        return time.time()
 
 
 def _is(file: Path, descriptor: int) -> bool:

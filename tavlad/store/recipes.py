@@ -51,7 +51,7 @@ def made_by(module: str) -> dict[str, Any]:
     modules = closure(module)
     libraries = sorted({name.split(".")[0] for one in modules.values() for name in one.imports} - {*ROOMS})
     return {
-        "code": code(module),
+        "code": _digest_of(modules),
         "versions": versions(*(name for name in libraries if name not in sys.stdlib_module_names)),
     }
 
@@ -68,7 +68,7 @@ def start_with(module: str) -> None:
 
 def code(module: str, silent: Iterable[str] = tuple(SILENT)) -> str:
     """Digest of the code of `closure`."""
-    return digest({name: one.digest for name, one in closure(module, silent).items()})
+    return _digest_of(closure(module, silent))
 
 
 def closure(module: str, silent: Iterable[str] = tuple(SILENT)) -> dict[str, Module]:
@@ -109,6 +109,10 @@ def versions(*libraries: str) -> dict[str, str]:
 def tree_digest(tree: ast.Module) -> str:
     """Digest of a module: node types and fields that are not empty, without docstrings, however it is laid out."""
     return hashlib.sha256(json.dumps(_syntax(tree)).encode()).hexdigest()
+
+
+def _digest_of(modules: Mapping[str, Module]) -> str:
+    return digest({name: one.digest for name, one in modules.items()})
 
 
 @functools.cache

@@ -151,7 +151,11 @@ class Store:
             former = self.noted(stage, key)[-1:] if target.exists() else []
             facts = {"host": locking.host(), "processor": processor(), **how}
             integrity.write_note(note, aside.with_name("note"), [*former, described], facts)
-            os.replace(aside, target)
+            try:
+                os.replace(aside, target)
+            except OSError:
+                if not target.is_dir():  # else another machine, whom no lock of this one stops, was first
+                    raise
 
     def record(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Append a line of measurements (seconds, rates) to timings.jsonl: no DVC output may hold them."""

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from click import ClickException
 
-from tavlad.store import locking
+from tavlad.store import integrity, locking
 from tavlad.store.maintenance import prune_entries
 from tavlad.store.making import publish
 from tavlad.store.store import Store
@@ -189,6 +190,32 @@ def test_another_machine_s_work_in_flight_is_left_alone_and_goes_after_a_week(tm
     assert (scratch / "entry").exists()  # only when a user asks
     prune_entries(store, everything=False)
     assert not scratch.parent.exists() and store.scratch.exists()
+
+
+def test_of_two_machines_that_make_one_folder_the_first_is_kept(store, monkeypatch):
+    """No lock of the one stops the other, which may come between a look and a rename."""
+    write_note = integrity.write_note
+
+    def late(note, aside, described, facts):
+        write_note(note, aside, described, facts)
+        target = store.root / "stage1" / "ab" / "ab12"
+        target.mkdir(parents=True)
+        (target / "model").write_text("m")
+
+    monkeypatch.setattr(integrity, "write_note", late)
+    with store.create("stage1", "ab12") as aside:
+        aside.mkdir()
+        (aside / "model").write_text("m")
+    assert (store.get("stage1", "ab12") / "model").read_text() == "m"
+
+
+def test_scratch_of_another_machine_that_vanishes_while_it_is_looked_at_is_alive(tmp_path, monkeypatch):
+    scratch = tmp_path / "elsewhere-00000000@abc"
+    scratch.mkdir()
+    os.utime(scratch, (0, 0))
+    monkeypatch.setattr(Path, "rglob", lambda *_: iter([scratch / "gone"]))
+    locking.sweep_foreign_folders(tmp_path)
+    assert scratch.exists()
 
 
 def test_a_note_says_on_what_machine_an_entry_was_made(store):
