@@ -12,6 +12,7 @@ from pipeline import backbone, codebook, decode, demo, evaluate, extract, index,
 from pipeline.code import STAGES, digest_of
 from pipeline.dataset import Dataset
 from tavlad import console
+from tavlad.errors import InputError
 from tavlad.params import Section, read_yaml
 from tavlad.store.making import fresh
 
@@ -26,21 +27,21 @@ ADVICE = "Correct params.yaml; its comments and presets/ say what each key takes
 
 
 def check_params(path: Path | str = "params.yaml") -> None:
-    """Raise a ClickException naming every key of `path` that is unknown, wrong, or in conflict with another."""
+    """Raise an InputError naming every key of `path` that is unknown, wrong, or in conflict with another."""
     document = read_yaml(path)
     messages = []
     for stage in SECTIONS:
         try:
             stage.load(path)
-        except click.ClickException as error:
-            messages.append(error.message)
+        except InputError as error:
+            messages.append(str(error))
     if messages:
-        raise click.ClickException("\n".join(dict.fromkeys(messages)))
+        raise InputError("\n".join(dict.fromkeys(messages)))
     known = {stage.section for stage in SECTIONS} | {key for stage in SECTIONS for key in stage.shared}
     rows = [(key, "no stage reads it") for key in document if key not in known]
     rows += conflicts(document)
     if rows:
-        raise console.Failures(f"{path} cannot be run", rows, ADVICE)
+        raise InputError(f"{path} cannot be run", rows, ADVICE)
 
 
 def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -66,10 +67,10 @@ def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def check_splits(path: Path | str = "dvc.yaml") -> None:
-    """Raise a ClickException naming every split of `path` that is no plain word, for a shell reads it in commands."""
+    """Raise an InputError naming every split of `path` that is no plain word, for a shell reads it in commands."""
     names = [name for part in read_yaml(path)["vars"] for name in part["split"]]
     if odd := [name for name in names if not re.fullmatch("[a-z0-9]+", str(name))]:
-        raise click.ClickException(
+        raise InputError(
             f"{path}: the names of splits are of small letters and digits alone, not {', '.join(map(repr, odd))}."
         )
 
@@ -85,6 +86,7 @@ def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
 
 @click.command()
 @click.argument("codes", type=click.Path(file_okay=False, path_type=Path))
+@console.errors_shown()
 def main(codes: Path) -> None:
     """Check params.yaml, and write the digest of each stage's code, by which DVC sees it, to CODES/<stage>.txt."""
     check_params()

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tavlad.console import errors_shown
 from tavlad.store.recipes import code, start_with
 
 STAGES = ("demo", "index", "decode", "backbone", "extract", "codebook", "stage1", "stage2", "evaluate", "summary")
@@ -17,11 +18,15 @@ def digest_of(stage: str) -> str:
 
 
 def own_code(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The first argument of a stage, data/code/<stage>.txt: a ClickException if it holds the digest of other code."""
+    """The first argument of a stage, data/code/<stage>.txt: an error if it holds the digest of other code.
+
+    What the stage raises of the library's errors is printed, and the exit code is 1.
+    """
     kind = click.Path(dir_okay=False, path_type=Path)
-    return click.argument("code", type=kind, expose_value=False, callback=_compare)(command)
+    return click.argument("code", type=kind, expose_value=False, callback=_compare)(errors_shown()(command))
 
 
+@errors_shown()
 def _compare(context: click.Context, parameter: click.Parameter, file: Path) -> None:
     start_with(f"pipeline.{file.stem}")
     written = file.read_text(encoding="utf-8").strip() if file.exists() else ""

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import click
 from pydantic import Field
 
+from tavlad.errors import InputError
 from tavlad.params import Section
 
 
@@ -20,8 +20,8 @@ class Dataset(Section):
     exclude: list[str]
 
     def folder(self) -> Path:
-        """The folder `root`; ClickException if it is none. No shell ever sees its name."""
+        """The folder `root`; InputError if it is none. No shell ever sees its name."""
         folder = Path(self.root)
         if not folder.is_dir():
-            raise click.ClickException(f"dataset.root in params.yaml names '{self.root}', which is not a folder.")
+            raise InputError(f"dataset.root in params.yaml names '{self.root}', which is not a folder.")
         return folder

@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from pipeline.code import own_code
 from tavlad import console
 from tavlad.data.table import read_clips
+from tavlad.errors import TavladError
 from tavlad.model.settings import Features
 from tavlad.params import Device, Precision, Section
 from tavlad.store.inputs import Input
@@ -81,7 +82,7 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
                 passed += prod(cache.read_shape(result.path)[:2]) if result.new else 0
             advance()
     if bad:
-        raise console.Failures(f"extract: {len(bad)} of {len(each)} clips failed", bad, ADVICE)
+        raise TavladError(f"extract: {len(bad)} of {len(each)} clips failed", bad, ADVICE)
     seconds = time.monotonic() - started
     store.record("extract", {"clips": len(each), "new": new, "frames": passed, "seconds": seconds})
     size = sum(path.stat().st_size for path in features.rglob("*.h5")) / max(1, len(each))
@@ -90,7 +91,7 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
 
 
 def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frames]":
-    """The stored frames of each of `clips`; `Failures` names those without."""
+    """The stored frames of each of `clips`; `TavladError` names those without."""
     from tavlad.features import extraction
     from tavlad.video.frames import read_frames_recipe
 
@@ -102,7 +103,7 @@ def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frame
         except (OSError, ValueError) as error:
             rows.append((clip, f"no file of the frame store at {file}: {error}"))
     if rows:
-        raise console.Failures(f"extract: {len(rows)} clips have no frames", rows, "Run `dvc repro` to decode them.")
+        raise TavladError(f"extract: {len(rows)} clips have no frames", rows, "Run `dvc repro` to decode them.")
     return found
 
 

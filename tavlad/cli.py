@@ -1,8 +1,11 @@
 """The `tavlad` command, for users; the stages of dvc.yaml do not go through it."""
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+from tavlad.console import errors_shown
 
 COMMANDS = ("attend", "check", "experiment", "predict", "repair", "store", "verify")
 
@@ -20,6 +23,11 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"tavlad.commands.{name}"), name)
         return command
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; an error of the library is printed, and the exit code is 1."""
+        with errors_shown():
+            return super().invoke(context)
 
 
 @click.group(cls=Commands)

@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column, Table
 from rich.text import Text
 
+from tavlad.errors import TavladError
+
 Item = TypeVar("Item")
 
 WIDE = 1_000_000  # columns, of what is no terminal
@@ -65,7 +67,7 @@ def warn(line: str) -> None:
 
 def reason(error: Exception) -> str:
     """An error in one line: its type and its text, or the text alone where that was written for users."""
-    kind = "" if isinstance(error, click.ClickException) else f"{type(error).__name__}: "
+    kind = "" if isinstance(error, (TavladError, click.ClickException)) else f"{type(error).__name__}: "
     return f"{kind}{' '.join(str(error).split())}"
 
 
@@ -93,24 +95,42 @@ def table(
         _print_line(console, note, "table.caption")
 
 
-class Failures(click.ClickException):
-    """Everything that went wrong in one run: `(name, reason)` rows and the next step; the exit code is 1."""
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """What a command runs in: the library's errors become click's, which prints them and exits with code 1."""
+    try:
+        yield
+    except TavladError as error:
+        raise _Shown(error) from error
 
-    def __init__(self, title: str, rows: Sequence[tuple[str, str]], advice: str):
-        super().__init__(f"{title}: " + "; ".join(f"{name}: {reason}" for name, reason in rows))
-        self.title, self.rows, self.advice = title, rows, advice
+
+class _Shown(click.ClickException):
+    """A `TavladError` at the end of a command."""
+
+    def __init__(self, error: TavladError):
+        super().__init__(str(error))
+        self.error = error
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the table to stderr; a line a row where nobody looks at a terminal."""
-        console = _console(file or sys.stderr)
-        rows = [(name, " ".join(reason.splitlines())) for name, reason in self.rows]
-        if console.file.isatty():
-            _print_line(console, self.title, "bold red")
-            _print_grid(console, ("what", "why"), map(Row, rows))
-        else:
-            for line in (f"{self.title}:", *(f"  {name}: {reason}" for name, reason in rows)):
-                _print_line(console, line)
-        _print_line(console, self.advice)
+        """Print it to stderr, as `print_error` does."""
+        print_error(self.error, file or sys.stderr)
+
+
+def print_error(error: TavladError, file: IO[str]) -> None:
+    """Print an error without rows as one message; else its title, its rows, a table on a terminal and a line each in
+    a file or pipe, and its advice."""
+    console = _console(file)
+    rows = [(name, " ".join(reason.splitlines())) for name, reason in error.rows]
+    if not rows:
+        click.echo(f"Error: {error.title}", file=file)
+    elif console.file.isatty():
+        _print_line(console, error.title, "bold red")
+        _print_grid(console, ("what", "why"), map(Row, rows))
+    else:
+        for line in (f"{error.title}:", *(f"  {name}: {reason}" for name, reason in rows)):
+            _print_line(console, line)
+    if error.advice:
+        _print_line(console, error.advice)
 
 
 def _console(file: IO[str]) -> Console:

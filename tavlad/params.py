@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import click
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from typing_extensions import Self
+
+from tavlad.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -27,16 +28,16 @@ class Section(BaseModel):
 
     @classmethod
     def load(cls, path: Path | str = "params.yaml") -> Self:
-        """Read and check this stage's keys; all that is wrong is raised at once as a `ClickException`."""
+        """Read and check this stage's keys; all that is wrong is raised at once as an `InputError`."""
         document = read_yaml(path)
         own = document.get(cls.section) if cls.section else {}
         if not isinstance(own, dict):
-            raise click.ClickException(f"{path}: section '{cls.section}' is missing. Compare with presets/hmdb51.yaml.")
+            raise InputError(f"{path}: section '{cls.section}' is missing. Compare with presets/hmdb51.yaml.")
         values = {**own, **{key: document[key] for key in cls.shared if key in document}}
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise click.ClickException(f"{path}:\n{cls._explain(error)}") from None
+            raise InputError(f"{path}:\n{cls._explain(error)}") from None
 
     @classmethod
     def _explain(cls, error: ValidationError) -> str:
@@ -55,9 +56,9 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     try:
         document = YAML(typ="safe", pure=True).load(Path(path))
     except FileNotFoundError:
-        raise click.ClickException(f"{path} is missing: run from the folder that holds dvc.yaml.") from None
+        raise InputError(f"{path} is missing: run from the folder that holds dvc.yaml.") from None
     except YAMLError as error:
-        raise click.ClickException(f"{path} is not valid YAML: {error}") from None
+        raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
-        raise click.ClickException(f"{path} holds no parameters.")
+        raise InputError(f"{path} holds no parameters.")
     return document

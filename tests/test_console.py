@@ -1,12 +1,14 @@
 """What a user sees: all failures at once, in a form that a log can be searched in, and every name as it is."""
 
 import re
+import sys
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from tavlad.console import Failures, Row, bar, done, reason, table, track, warn
+from tavlad.console import Row, bar, done, errors_shown, print_error, reason, table, track, warn
+from tavlad.errors import TavladError
 from tests.names import CLASS, FILE, FOLDER, Screen, shown_on
 
 NAME = f"{FOLDER}/{FILE}"
@@ -15,7 +17,7 @@ WIDE = "視頻の名前" * 10
 
 
 def command(body):
-    return CliRunner().invoke(click.command()(body))
+    return CliRunner().invoke(click.command()(errors_shown()(body)))
 
 
 def cells(text: str, place: int) -> str:
@@ -26,7 +28,9 @@ def cells(text: str, place: int) -> str:
 
 def test_failures_are_listed_a_line_each_with_the_next_step_and_exit_code_1():
     def fail():
-        raise Failures("2 clips cannot be used", [("a/[one]", "is empty"), ("b" * 200, "is missing")], "Repair them.")
+        raise TavladError(
+            "2 clips cannot be used", [("a/[one]", "is empty"), ("b" * 200, "is missing")], "Repair them."
+        )
 
     result = command(fail)
     assert result.exit_code == 1
@@ -35,7 +39,7 @@ def test_failures_are_listed_a_line_each_with_the_next_step_and_exit_code_1():
 
 
 def test_failures_name_everything_as_text_too():
-    assert "a: empty; b: missing" in str(Failures("bad", [("a", "empty"), ("b", "missing")], "advice").message)
+    assert "a: empty; b: missing" in str(TavladError("bad", [("a", "empty"), ("b", "missing")], "advice"))
 
 
 @pytest.mark.parametrize("colour", ["", "1"])
@@ -43,7 +47,8 @@ def test_in_a_log_a_failure_is_one_line_whatever_its_reason_and_the_colours(colo
     if colour:
         monkeypatch.setenv("FORCE_COLOR", colour)
     with shown_on(terminal=False, columns=20) as screen:
-        Failures("bad: [/t]", [(NAME, f"RuntimeError: [/r]\n  {CLASS}"), (LONG[0], "gone")], "Do [/this].").show()
+        rows = [(NAME, f"RuntimeError: [/r]\n  {CLASS}"), (LONG[0], "gone")]
+        print_error(TavladError("bad: [/t]", rows, "Do [/this]."), sys.stderr)
     assert screen.text().splitlines() == [
         "bad: [/t]:",
         f"  {NAME}: RuntimeError: [/r]   {CLASS}",
@@ -55,7 +60,7 @@ def test_in_a_log_a_failure_is_one_line_whatever_its_reason_and_the_colours(colo
 def test_on_a_terminal_failures_are_a_table_with_all_letters_of_each_name():
     screen = Screen(terminal=True)
     with shown_on(terminal=True, columns=40):
-        Failures("bad: [/t]", [(NAME, CLASS), (LONG[0], "gone")], "Do [/this].").show(screen)
+        print_error(TavladError("bad: [/t]", [(NAME, CLASS), (LONG[0], "gone")], "Do [/this]."), screen)
     text = screen.text()
     assert text.startswith("bad: [/t]\n┏") and text.endswith("┘\nDo [/this].\n")
     assert cells(text, 0) == f"what{NAME}{LONG[0]}".replace(" ", "")
@@ -147,7 +152,7 @@ def test_what_a_line_cannot_hold_is_escaped(encoding, shown, monkeypatch):
         done(name)
         warn(name)
         table(name, ("a",), [Row((name,))])
-        raise Failures(name, [(name, "gone")], name)
+        raise TavladError(name, [(name, "gone")], name)
 
     result = CliRunner(charset=encoding).invoke(click.command()(show))
     assert isinstance(result.exception, SystemExit)
@@ -156,4 +161,4 @@ def test_what_a_line_cannot_hold_is_escaped(encoding, shown, monkeypatch):
 
 def test_the_reason_of_an_error_is_one_line():
     assert reason(ValueError("a\n  b")) == "ValueError: a b"
-    assert reason(click.ClickException("the disk is full")) == "the disk is full"
+    assert reason(TavladError("the disk is full")) == "the disk is full"

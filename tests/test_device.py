@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 
-import click
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tavlad import device as devices
 from tavlad import errors
+from tavlad.errors import TavladError
 
 CPU = torch.device("cpu")
 
@@ -116,10 +116,10 @@ OTHERS = [
 
 
 def explained(error: BaseException) -> str:
-    with pytest.raises(click.ClickException) as found, errors.gpu_explained("extract.batch"):
+    with pytest.raises(TavladError) as found, errors.gpu_explained("extract.batch"):
         raise error
     assert found.value.__cause__ is error
-    return found.value.message
+    return str(found.value)
 
 
 @pytest.mark.parametrize(("error", "words"), MEMORY)

@@ -45,6 +45,22 @@ def test_the_library_knows_no_stage():
             assert not {name for name in names if name.split(".")[0] == "pipeline"}, file
 
 
+def test_only_commands_know_click():
+    """The library raises errors of its own; `tavlad.console` prints them at the end of a command."""
+    knowing = [file.relative_to(ROOT) for file, tree in trees() if "click" in _imported(tree)]
+    assert {str(file) for file in knowing if file.parts[0] == "tavlad" and file.parts[1] != "commands"} == {
+        "tavlad/cli.py",
+        "tavlad/console.py",
+    }
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    nodes = list(ast.walk(tree))
+    names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    names |= {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    return {name.split(".")[0] for name in names}
+
+
 def test_no_formatting_is_switched_off():
     assert not [file for file in [*FILES, *(ROOT / "tests").rglob("*.py")] if "fmt:" + " skip" in file.read_text()]
 

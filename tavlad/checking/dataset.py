@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tavlad import console
-from tavlad.console import Failures
 from tavlad.data import indexing
 from tavlad.data.listing import Layout, Listing, Official, Problem, is_video, places, visible
 from tavlad.data.table import SPLITS, Split, clip_id
+from tavlad.errors import InputError
 from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
 from tavlad.video.reader import read_clip
@@ -59,13 +59,13 @@ class Inventory:
 
 
 def layout_of(root: Path) -> str:
-    """The layout whose lists lie in `root` or a folder there, "folders" without any; `Failures` if there are two."""
+    """The layout whose lists lie in `root` or a folder there, "folders" without any; `InputError` if there are two."""
     files = [file for place in places(root) for file in visible(place)]
     known = {name: layout.official for name, layout in indexing.LAYOUTS.items() if layout.official}
     found = [name for name, official in known.items() if any(file.match(official.lists) for file in files)]
     if len(found) > 1:
         names = [(known[name].title, f"its lists ({known[name].lists}) are in {root}") for name in found]
-        raise Failures("check: two data sets in one folder", names, "Check the folder of each by itself.")
+        raise InputError("check: two data sets in one folder", names, "Check the folder of each by itself.")
     return found[0] if found else "folders"
 
 
@@ -82,7 +82,7 @@ def take(root: Path, layout: str, groups: str, validation: float, exclude: Seque
     try:
         index = indexing.build_index(root, layout, groups, validation, exclude, seed)
         splits, summary = index.splits, index.summary()
-    except Failures as failures:
+    except InputError as failures:
         problems = list(failures.rows)
     labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in set(exclude)}
     unused = _unused(root, chosen, listing)

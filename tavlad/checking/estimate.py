@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from tavlad.params import read_yaml
 
 if TYPE_CHECKING:  # the wheel holds no pipeline: `tavlad predict` must start without it
     from pipeline import codebook, dataset, decode, extract, index, stage1, stage2
 from tavlad.data.table import Split
+from tavlad.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Settings:
 
     @classmethod
     def load(cls) -> "Settings":
-        """Read and check ./params.yaml by way of ./pipeline; a `ClickException` says what is wrong, or where to run."""
+        """Read and check ./params.yaml by way of ./pipeline; an `InputError` says what is wrong, or where to run."""
         read_yaml("params.yaml")  # says so if this is the wrong folder, before an import does
         here = str(Path.cwd())
         if here not in sys.path:
@@ -51,7 +50,7 @@ class Settings:
         except ModuleNotFoundError as error:
             if error.name != "pipeline":
                 raise
-            raise click.ClickException("pipeline/ is missing: run from the folder that holds dvc.yaml.") from None
+            raise InputError("pipeline/ is missing: run from the folder that holds dvc.yaml.") from None
         check.check_params()
         first = stage1.Parameters.load()
         return cls(

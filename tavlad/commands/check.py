@@ -13,7 +13,7 @@ from tavlad.checking.cost import measure
 from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
 from tavlad.data.listing import Problem
-from tavlad.errors import gpu_explained
+from tavlad.errors import TavladError, gpu_explained
 from tavlad.store.store import Store
 from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
@@ -46,7 +46,7 @@ def check(folder: Path, every: bool) -> None:
     if rows := [*problems, *_cut(gone, every), *_cut(bad, every)]:
         title = f"check: {folder} is not a complete {inventory.title}: {len(gone):,} clips are missing, {len(bad):,} "
         title += f"do not decode, {len(problems):,} other problems"
-        raise console.Failures(title, rows, ADVICE)
+        raise TavladError(title, rows, ADVICE)
     console.done(f"check: {folder} is a complete {inventory.title}; all {len(good):,} clips decode")
 
 
@@ -101,7 +101,7 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     try:
         with gpu_explained("extract.batch, stage1.batch and stage2.micro_batch"):
             cost = measure(chosen, len(inventory.classes), settings)
-    except (RuntimeError, ValueError, click.ClickException) as error:
+    except (RuntimeError, ValueError) as error:
         return [("params.yaml", f"disk and time cannot be measured: {error}")]
     except Exception as error:  # what was found so far took hours to find
         traceback.print_exc()

@@ -12,7 +12,7 @@ import torch
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.errors import is_gpu_failure
+from tavlad.errors import TavladError, is_gpu_failure
 from tavlad.learning.checkpoints import Facts
 from tavlad.learning.scoring import Scorer
 from tavlad.video.frames import DecodedClip, from_jpeg, to_jpeg
@@ -63,7 +63,7 @@ class BadClips:
         try:
             with gpu_named():
                 yield
-        except click.ClickException:
+        except (TavladError, click.ClickException):
             raise
         except BadVideo as error:
             self.rows.append((str(clip), error.reason))
@@ -72,14 +72,14 @@ class BadClips:
             self.rows.append((str(clip), console.reason(error)))
             self.unforeseen += 1
 
-    def failures(self, title: str, answered: bool) -> console.Failures:
+    def failures(self, title: str, answered: bool) -> TavladError:
         """All of them, with what to do; `answered` says that the classes of other clips were printed."""
         steps = ["The other clips' classes are printed above."] if answered else []
         if not answered and len(self.rows) > self.unforeseen:
             steps.append("Name videos that play.")
         if self.unforeseen:
             steps.append("An error whose traceback is above was not foreseen: please report it.")
-        return console.Failures(title, self.rows, " ".join(steps))
+        return TavladError(title, self.rows, " ".join(steps))
 
 
 def load(model_folder: Path, device: torch.device) -> Scorer:

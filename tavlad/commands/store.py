@@ -7,6 +7,7 @@ from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 
 from tavlad import console
+from tavlad.errors import TavladError
 from tavlad.store import maintenance
 from tavlad.store.store import Store
 
@@ -48,7 +49,7 @@ def verify_store() -> None:
         advice = "What the store held was removed: `dvc repro` makes it again."
         if verdict.objects:
             advice += " Of DVC's cache, remove the files named, then `dvc repro`, or `dvc pull` for what you added."
-        raise console.Failures("damaged", rows, advice)
+        raise TavladError("damaged", rows, advice)
 
 
 def _dvc_cache() -> Path | None:

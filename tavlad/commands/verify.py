@@ -11,7 +11,7 @@ from tavlad import console
 from tavlad import device as devices
 from tavlad.checking.results import Place, distances, foreign, leaks, wrong_counts, wrong_headline, wrong_metrics
 from tavlad.data.listing import Problem
-from tavlad.errors import gpu_explained
+from tavlad.errors import TavladError, gpu_explained
 from tavlad.params import read_yaml
 
 DATA = Path("data")
@@ -58,7 +58,7 @@ def verify(sample: int) -> None:
         if not distance <= TOLERANCE
     ]
     if rows:
-        raise console.Failures(f"verify: {DATA} is not what it claims", list(dict.fromkeys(rows)), ADVICE)
+        raise TavladError(f"verify: {DATA} is not what it claims", list(dict.fromkeys(rows)), ADVICE)
     console.done(f"verify: {', '.join(splits)}: all metrics follow from the predictions; {_agreement(apart)}")
 
 

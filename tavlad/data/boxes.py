@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tavlad.console import Failures
+from tavlad.errors import InputError
 
 HEADER = ["clip", "frame", "x0", "y0", "x1", "y1"]
 
@@ -17,7 +17,7 @@ HEADER = ["clip", "frame", "x0", "y0", "x1", "y1"]
 def read_boxes(path: Path) -> dict[str, np.ndarray]:
     """By clip id the box of each frame, int64 (n, 4): x0, y0, x1, y1 in pixels of the upright video, ends exclusive.
 
-    Failures, naming the line, where the file is no such table, or a clip's frames do not count from 0.
+    InputError, naming the line, where the file is no such table, or a clip's frames do not count from 0.
     """
     rows: dict[str, list[list[int]]] = defaultdict(list)
     with open(path, encoding="utf-8", newline="") as file:
@@ -57,6 +57,6 @@ def in_crop(boxes: np.ndarray, facts: Mapping[str, Any], height: int, width: int
     return shares
 
 
-def _wrong(path: Path, line: int, reason: str) -> Failures:
+def _wrong(path: Path, line: int, reason: str) -> InputError:
     advice = "Repair boxes.csv, or remove it: it only serves to measure the attention."
-    return Failures(f"{path} holds no boxes", [(f"line {line}", reason)], advice)
+    return InputError(f"{path} holds no boxes", [(f"line {line}", reason)], advice)

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tavlad.console import Failures, bar
+from tavlad.console import bar
 from tavlad.data import splits
 from tavlad.data.layouts import folders, hmdb51, ucf101
 from tavlad.data.listing import Layout, Listing, Problem, printable
 from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
+from tavlad.errors import InputError
 from tavlad.store.recipes import file_digest
 
 LAYOUTS = {"ucf101": ucf101.LAYOUT, "hmdb51": hmdb51.LAYOUT, "folders": folders.LAYOUT}
@@ -42,7 +43,7 @@ class Index:
 
 
 def build_index(root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int) -> Index:
-    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `Failures`.
+    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`.
 
     `groups` is a regular expression whose one group is the clip's group in its file name; "" means the layout's own
     rule (gNN of UCF101, class and movie of HMDB51, every clip by itself in folders). Folds and validation parts are
@@ -77,7 +78,7 @@ def build_index(root: Path, layout: str, groups: str, validation: float, exclude
 
 
 def hashed(root: Path, clips: Sequence[Clip]) -> list[Clip]:
-    """`clips` with the SHA-256 of each present file; `Failures` names the files that cannot be read."""
+    """`clips` with the SHA-256 of each present file; `InputError` names the files that cannot be read."""
     present = [clip for clip in clips if clip.status == "present"]
     digests: dict[str, str] = {}
     problems: list[Problem] = []
@@ -129,7 +130,7 @@ def _pattern(groups: str) -> re.Pattern[str] | None:
     except re.error as error:
         reason = f"is not a regular expression: {error}"
     if reason:
-        raise Failures("index: dataset.groups", [(groups, reason)], r"An example: P(\d) takes 3 from PS7A1P3T2.avi.")
+        raise InputError("index: dataset.groups", [(groups, reason)], r"An example: P(\d) takes 3 from PS7A1P3T2.avi.")
     return pattern
 
 
@@ -140,4 +141,4 @@ def _hint(entry: str, clips: dict[str, Clip]) -> str:
 def _raise(problems: Sequence[Problem]) -> None:
     if problems:
         rows = [(printable(name), printable(reason)) for name, reason in problems]
-        raise Failures("index: the data set is not in order", rows, ADVICE)
+        raise InputError("index: the data set is not in order", rows, ADVICE)

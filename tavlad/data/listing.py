@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tavlad.console import Failures
 from tavlad.data.table import Split, clip_id
+from tavlad.errors import InputError
 
 VIDEO_SUFFIXES = {  # what FFmpeg reads, but for suffixes that mostly stills (.png, .avif) or sound (.ogg) have
     *(".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264"),
@@ -125,13 +125,13 @@ def _notes(lists: Lists, files: set[str], listed: set[str], used: set[str]) -> l
 
 
 def lists_folder(root: Path, pattern: str) -> Path:
-    """The one folder, `root` or a folder in it, with a file that matches the glob `pattern`; else `Failures`."""
+    """The one folder, `root` or a folder in it, with a file that matches the glob `pattern`; else `InputError`."""
     found = [place for place in places(root) if any(file.match(pattern) for file in visible(place))]
     if len(found) == 1:
         return found[0]
     reason = f"lies in several: {', '.join(map(str, found))}" if found else f"is not in {root} or a folder there"
     advice = "Keep the official lists in one folder; dataset.layout: folders is for videos without lists."
-    raise Failures("index: no train/test lists", [(pattern, reason)], advice)
+    raise InputError("index: no train/test lists", [(pattern, reason)], advice)
 
 
 def read_lines(path: Path, problems: list[Problem]) -> list[tuple[str, str]]:

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from tavlad.console import Failures
 from tavlad.data.listing import Problem
 from tavlad.data.table import PARTS, Clip, Split
+from tavlad.errors import InputError
 
 
 def folds(clips: Sequence[Clip], seed: int) -> list[Split]:
     """Three splits that test every clip once, stratified by class, whole groups on one side.
 
-    With exactly three groups split k holds out the k-th in sorted order. `Failures` names each class with clips of
+    With exactly three groups split k holds out the k-th in sorted order. `InputError` names each class with clips of
     fewer than three groups: it would be absent from a test part.
     """
     spread = Counter(label for label, _ in {(clip.label, clip.group) for clip in clips})
     few = [(label, f"has {count} separate clips or groups; three splits need 3") for label, count in spread.items()]
     if rows := sorted(row for row in few if spread[row[0]] < 3):
-        raise Failures("index: three splits cannot be made", rows, "Add clips, or change dataset.groups.")
+        raise InputError("index: three splits cannot be made", rows, "Add clips, or change dataset.groups.")
     clips = sorted(clips, key=lambda clip: clip.id)
     ids, labels = np.array([clip.id for clip in clips]), np.array([clip.label for clip in clips])
     groups = np.array([clip.group for clip in clips])

@@ -7,10 +7,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from typing_extensions import Self
 
+from tavlad.errors import InputError
 from tavlad.params import read_yaml
 
 SEED = "seed"
@@ -74,12 +74,12 @@ class Run:
 
 
 def read_plan(path: Path | str = "experiments.yaml") -> Plan:
-    """The checked plan; a ClickException names what is wrong."""
+    """The checked plan; an InputError names what is wrong."""
     try:
         return Plan.model_validate(read_yaml(path))
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
-        raise click.ClickException("\n".join([f"{path}:", *lines])) from None
+        raise InputError("\n".join([f"{path}:", *lines])) from None
 
 
 def runs(plan: Plan, experiment: Experiment, seeds: Sequence[int] = (), stage1: bool = False) -> list[Run]:

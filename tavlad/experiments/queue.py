@@ -14,6 +14,7 @@ import psutil
 from dvc.exceptions import NotDvcRepoError
 
 from tavlad import console
+from tavlad.errors import TavladError
 from tavlad.experiments.plan import Run
 from tavlad.store.locking import host
 
@@ -65,7 +66,7 @@ def missing(runs: Sequence[Run], known: Mapping[str, str]) -> list[Run]:
 
 
 def enqueue(runs: Sequence[Run]) -> None:
-    """`dvc exp run --queue` for each run; Failures names those that DVC refuses."""
+    """`dvc exp run --queue` for each run; TavladError names those that DVC refuses."""
     rows = []
     for run in console.track(runs, "queue", len(runs), "experiments"):
         settings = [part for override in run.overrides for part in ("-S", override)]
@@ -73,11 +74,11 @@ def enqueue(runs: Sequence[Run]) -> None:
         if done.returncode:
             rows.append((run.name, (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]))
     if rows:
-        raise console.Failures(f"{len(rows)} of {len(runs)} experiments cannot be queued", rows, "Nothing was started.")
+        raise TavladError(f"{len(rows)} of {len(runs)} experiments cannot be queued", rows, "Nothing was started.")
 
 
 def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] = states) -> None:
-    """Start `jobs` workers and wait until all `runs` have ended; Failures names those that failed."""
+    """Start `jobs` workers and wait until all `runs` have ended; TavladError names those that failed."""
     _start_workers(jobs)
     over: set[str] = set()
     (pause, longest), idle = PAUSES, 0
@@ -96,7 +97,7 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
                 pause = min(1.5 * pause, longest)
     rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
     if rows:
-        raise console.Failures(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
+        raise TavladError(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
 
 
 def _rows() -> list[dict[str, Any]]:

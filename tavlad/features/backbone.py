@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.models import resnet34
 
-from tavlad.console import Failures
+from tavlad.errors import InputError
 
 ADVICE = "Make the file again (stage 'backbone'), or correct backbone.weights in params.yaml."
 
@@ -27,7 +27,7 @@ def write_backbone(path: Path, state: Mapping[str, Tensor], source: str) -> None
 
 
 def load_backbone(path: Path) -> dict[str, Tensor]:
-    """The float32 tensors of a ResNet-34, incl. fc.weight (1000,512) and fc.bias; Failures names all that is amiss."""
+    """The float32 tensors of a ResNet-34 with fc.weight (1000,512) and fc.bias; InputError names all that is wrong."""
     state = _tensors(path)
     check_state(state, str(path))
     return state
@@ -49,7 +49,7 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
 
 
 def check_state(state: Mapping[str, Tensor], source: str) -> None:
-    """Raise Failures that names every key which is missing, unknown, misshapen, not float32 or not finite."""
+    """Raise InputError that names every key which is missing, unknown, misshapen, not float32 or not finite."""
     expected = _shapes()
     rows = [(name, "missing") for name in sorted(expected.keys() - state.keys())]
     rows += [(name, "not in a ResNet-34") for name in sorted(state.keys() - expected.keys())]
@@ -61,7 +61,7 @@ def check_state(state: Mapping[str, Tensor], source: str) -> None:
         elif not state[name].isfinite().all():
             rows.append((name, "not finite"))
     if rows:
-        raise Failures(f"{source} does not hold the weights of a ResNet-34", rows, ADVICE)
+        raise InputError(f"{source} does not hold the weights of a ResNet-34", rows, ADVICE)
 
 
 @functools.cache
@@ -75,4 +75,4 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise Failures("The backbone cannot be read", [(str(path), str(error))], ADVICE) from None
+        raise InputError("The backbone cannot be read", [(str(path), str(error))], ADVICE) from None

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet34_Weights, resnet34
 
-from tavlad.console import Failures
 from tavlad.demo.scene import calibration_frames
+from tavlad.errors import InputError
 from tavlad.features.backbone import check_state, write_backbone
 from tavlad.features.views import centre_view
 from tavlad.store.making import Place
@@ -56,7 +56,7 @@ def state_of(weights: str, seed: int) -> dict[str, Tensor]:
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """torchvision's ImageNet ResNet-34, downloaded once, checked by hash; offline, Failures tells what to do."""
+    """torchvision's ImageNet ResNet-34, downloaded once, checked by hash; offline, InputError tells what to do."""
     url = ResNet34_Weights.IMAGENET1K_V1.url
     name = url.rsplit("/", 1)[-1]
     try:
@@ -66,12 +66,12 @@ def imagenet_weights() -> dict[str, Tensor]:
             f"Without a network: fetch {url} elsewhere and put it at {Path(torch.hub.get_dir(), 'checkpoints', name)}, "
             "or set backbone.weights in params.yaml to a local .pth or .safetensors file, or to 'random'."
         )
-        raise Failures("The ImageNet weights could not be loaded", [(name, _reason(error))], advice) from None
+        raise InputError("The ImageNet weights could not be loaded", [(name, _reason(error))], advice) from None
     return clean(state, url)
 
 
 def local_weights(path: Path) -> dict[str, Tensor]:
-    """A ResNet-34 from a .safetensors file, or from a .pth by the loader that runs none of its code; else Failures."""
+    """A ResNet-34 from a .safetensors file, or a .pth by a loader that runs none of its code; else InputError."""
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -79,7 +79,7 @@ def local_weights(path: Path) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         advice = "backbone.weights is 'imagenet', 'random', or the path of a .pth or .safetensors file of tensors only."
-        raise Failures("The backbone's weights cannot be read", [(str(path), _reason(error))], advice) from None
+        raise InputError("The backbone's weights cannot be read", [(str(path), _reason(error))], advice) from None
     return clean(state, str(path))
 
 
@@ -98,11 +98,13 @@ def random_weights(seed: int, images: Tensor) -> dict[str, Tensor]:
 
 
 def clean(state: Any, source: str) -> dict[str, Tensor]:
-    """`state` in torchvision's names, float32, without counters, wrapper, prefix; Failures if it is no ResNet-34."""
+    """`state` in torchvision's names, float32, without counters, wrapper, prefix; InputError if it is no ResNet-34."""
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise Failures("The backbone's weights cannot be used", [(source, "not a state dict: names with tensors")], "")
+        raise InputError(
+            "The backbone's weights cannot be used", [(source, "not a state dict: names with tensors")], ""
+        )
     named = {str(name).removeprefix("module."): value for name, value in state.items()}
     kept = {name: value.detach().float() for name, value in named.items() if not name.endswith("num_batches_tracked")}
     check_state(kept, source)

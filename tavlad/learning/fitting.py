@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from tavlad import console
 from tavlad.data.table import Examples
+from tavlad.errors import TavladError
 from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.learning.curve import Row
 from tavlad.learning.loading import EpochSampler, Loader, mix
@@ -179,9 +180,9 @@ def _epoch(
     return {"loss": loss_sum / seen, "accuracy": right / seen, "lr": optimiser.param_groups[0]["lr"]}
 
 
-def not_finite(epoch: int, ids: Sequence[str]) -> console.Failures:
+def not_finite(epoch: int, ids: Sequence[str]) -> TavladError:
     """The error of a loss that is NaN or infinite."""
     advice = "Lower the learning rate or set clip, or look at these clips' feature files; the last whole epoch is kept."
-    return console.Failures(
+    return TavladError(
         "training stopped", [(clip, f"in the batch of a non-finite loss, epoch {epoch + 1}") for clip in ids], advice
     )

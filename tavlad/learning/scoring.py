@@ -17,6 +17,7 @@ from torchvision.models import ResNet34_Weights
 from tavlad import console
 from tavlad.data.table import Examples
 from tavlad.device import Speed, make_deterministic
+from tavlad.errors import InputError
 from tavlad.features import cache
 from tavlad.learning.checkpoints import load_checkpoint
 from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
@@ -147,13 +148,13 @@ def make_scores(place: Place, wanted: Scoring, speed: Speed) -> None:
 
 
 def require_files(examples: Examples, folders: Sequence[Path]) -> None:
-    """Raise `Failures` naming every held-out clip without a file in one of `folders`, or that none is held out."""
+    """Raise `InputError` naming every held-out clip without a file in one of `folders`, or that none is held out."""
     files = [(clip, folder / f"{clip}.h5") for folder in folders for clip in examples.ids]
     rows = [(clip, f"{file} is missing") for clip, file in files if not file.exists()]
     if not examples.ids:
         rows = [("test", "the split holds out no clip")]
     if rows:
-        raise console.Failures("held-out clips cannot be scored", rows, "`dvc repro` runs the stages that make them.")
+        raise InputError("held-out clips cannot be scored", rows, "`dvc repro` runs the stages that make them.")
 
 
 def predict_clips(

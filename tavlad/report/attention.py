@@ -9,7 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tavlad.console import Failures, track
+from tavlad.console import track
+from tavlad.errors import InputError
 from tavlad.learning.scores import Predictions
 from tavlad.report.picture import ROWS, AttentionRows, draw_attention
 from tavlad.report.results import STAGES, SplitResult
@@ -119,7 +120,7 @@ MEASURES = ("focus", "entropy")
 
 def choose_clips(results: Sequence[SplitResult], asked: Sequence[str], frames: Path) -> dict[str, SplitResult]:
     """By clip the first of `results` that holds it out: of the clips `asked` for, else of the first clip of each class
-    in the first of `results`. Failures naming all that none holds out."""
+    in the first of `results`. InputError naming all that none holds out."""
     if not asked:
         made = results[0].predictions["stage2"]
         _, first = np.unique(made.labels, return_index=True)
@@ -134,7 +135,7 @@ def choose_clips(results: Sequence[SplitResult], asked: Sequence[str], frames: P
             rows.append((clip, "no split holds it out" if known else "no clip has this id"))
     if rows:
         advice = "Correct summary.clips in params.yaml: the ids of part `test` in data/index/split*.csv can be shown."
-        raise Failures("the attention in some clips cannot be drawn", rows, advice)
+        raise InputError("the attention in some clips cannot be drawn", rows, advice)
     return chosen
 
 

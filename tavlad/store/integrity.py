@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
+from tavlad.errors import TavladError
 
 Described = dict[str, tuple[int, int, str]]  # of each file of an entry: bytes, time of change in ns, SHA-256
 
@@ -76,13 +76,13 @@ def require_room(folder: Path) -> None:
 
 
 def blame(store: Path, scratch: Path, reason: str) -> None:
-    """Raise a ClickException if `reason` shows that the disk is at fault, or if `store` was deleted meanwhile."""
+    """Raise a TavladError if `reason` shows that the disk is at fault, or if `store` was deleted meanwhile."""
     if not scratch.is_dir():
-        raise click.ClickException(f"the work store {store} was deleted meanwhile ({reason}). Run the stage again.")
+        raise TavladError(f"the work store {store} was deleted meanwhile ({reason}). Run the stage again.")
     if any(refusal in reason for refusal in REFUSALS):
         place = f"The work store {store} has {shutil.disk_usage(store).free >> 20} MB left"
         advice = "make room, or make the place writable, and run the stage again: all that is finished is kept"
-        raise click.ClickException(f"cannot write: {reason}. {place}; {advice}.")
+        raise TavladError(f"cannot write: {reason}. {place}; {advice}.")
 
 
 @contextmanager
@@ -90,17 +90,17 @@ def disk_named(store: Path, scratch: Path) -> Iterator[None]:
     """Tell an error of the disk by `blame`, whichever library met it: each has an exception of its own."""
     try:
         yield
-    except click.ClickException:
+    except TavladError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
         blame(store, scratch, reason)
         if isinstance(error, OSError) and error.errno in TROUBLE:
             advice = "The disk, or the machine that it is on, failed; run the stage again: all that is finished is kept"
-            raise click.ClickException(f"{reason}. {advice}.") from error
+            raise TavladError(f"{reason}. {advice}.") from error
         if isinstance(error, PermissionError):
             advice = "Change the permissions, and run the stage again: all that is finished is kept"
-            raise click.ClickException(f"{reason}. {advice}.") from error
+            raise TavladError(f"{reason}. {advice}.") from error
         raise
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
+from tavlad.errors import TavladError
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("tavlad", "pipeline")
@@ -57,7 +57,7 @@ def made_by(module: str) -> dict[str, Any]:
 
 
 def start_with(module: str) -> None:
-    """From now on, whatever `module` imports must stay as it is on the disk, or `closure` raises a ClickException.
+    """From now on, whatever `module` imports must stay as it is on the disk, or `closure` raises a TavladError.
 
     Called before the code of a stage is loaded, so that no key is of later code than that which runs.
     """
@@ -86,7 +86,7 @@ def closure(module: str, silent: Iterable[str] = tuple(SILENT)) -> dict[str, Mod
         file = next((path for path in _files(name) if path.is_file()), None)
         if file is not None and (source := file.read_bytes()):
             if STARTED_WITH.get(file, source) != source:
-                raise click.ClickException(f"{file} was edited while the stage was running: run `dvc repro` again.")
+                raise TavladError(f"{file} was edited while the stage was running: run `dvc repro` again.")
             found[name] = _read(source)
             waiting |= {one for one in found[name].imports if one.split(".")[0] in ROOMS}
     return dict(sorted(found.items()))

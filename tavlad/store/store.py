@@ -18,9 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import click
-
 from tavlad import console
+from tavlad.errors import TavladError
 from tavlad.store import integrity, locking
 from tavlad.store.integrity import files_of
 
@@ -42,7 +41,7 @@ class Store:
                 locking.sweep_folders(root / "tmp")
                 self.scratch, self._held = locking.own_folder(root / "tmp")
         except OSError as error:
-            raise click.ClickException(f"no work store: {error}. $TAVLAD_STORE puts it elsewhere.") from error
+            raise TavladError(f"no work store: {error}. $TAVLAD_STORE puts it elsewhere.") from error
 
     @classmethod
     def open(cls) -> "Store":
@@ -76,11 +75,11 @@ class Store:
         return None
 
     def get(self, stage: str, key: str) -> Path:
-        """The finished entry that must be there; ClickException otherwise."""
+        """The finished entry that must be there; TavladError otherwise."""
         path = self.find(stage, key)
         if path is None:
             lost = f"the work store {self.root} has no {stage}/{key}"
-            raise click.ClickException(f"{lost}: it was deleted while a stage was running. Run the stage again.")
+            raise TavladError(f"{lost}: it was deleted while a stage was running. Run the stage again.")
         return path
 
     def discard(self, stage: str, key: str) -> None:

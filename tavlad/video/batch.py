@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tavlad.console import Failures
 from tavlad.data.table import Clip
+from tavlad.errors import InputError
 from tavlad.store.inputs import Input
 from tavlad.store.making import Result, made_all
 from tavlad.store.store import Store
@@ -94,10 +94,10 @@ class Tally:
         return f"decoded {self.good} clips ({self.new} new), {frames} frames each, {size:.2g} MB a clip"
 
     def checked(self) -> str | None:
-        """Raise Failures naming every bad clip; else a warning of those with errors that the decoder passed over."""
+        """Raise InputError naming every bad clip; else a warning of those with errors that the decoder passed over."""
         if self.bad:
             title = f"{len(self.bad)} of {len(self.bad) + self.good} clips cannot be used"
-            raise Failures(title, sorted(self.bad), ADVICE)
+            raise InputError(title, sorted(self.bad), ADVICE)
         errors = {clip: sum(counts[2:]) for clip, counts in self.counts.items() if sum(counts[2:])}
         worst = sorted(errors, key=lambda clip: (-errors[clip], clip))[:NAMED]
         names = ", ".join(f"{clip} ({errors[clip]})" for clip in worst) + (", ..." if len(errors) > NAMED else "")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tavlad.checking import dataset
-from tavlad.console import Failures
+from tavlad.errors import TavladError
 from tests.checking.lists import LISTS
 
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="the official lists are not in ../shared/splits")
@@ -60,7 +60,7 @@ def test_folders_without_lists_are_what_index_makes_of_them(tmp_path):
 def test_lists_of_both_data_sets_are_refused(tmp_path):
     (tmp_path / "classInd.txt").touch()
     (tmp_path / "run_test_split1.txt").touch()
-    with pytest.raises(Failures, match="UCF101: its lists"):
+    with pytest.raises(TavladError, match="UCF101: its lists"):
         dataset.layout_of(tmp_path)
 
 

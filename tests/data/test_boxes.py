@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tavlad.console import Failures
 from tavlad.data.boxes import in_crop, read_boxes, take_boxes
+from tavlad.errors import TavladError
 
 TABLE = "clip,frame,x0,y0,x1,y1\nA/a,0,1,2,3,4\nB/b,0,5,6,7,8\nA/a,1,10,20,30,40\n"
 
@@ -32,9 +32,9 @@ def test_the_boxes_of_a_clip_come_in_the_order_of_its_frames(tmp_path: Path) -> 
 )
 def test_a_wrong_line_is_named(tmp_path: Path, text: str, line: int, reason: str) -> None:
     (tmp_path / "boxes.csv").write_text(text)
-    with pytest.raises(Failures) as error:
+    with pytest.raises(TavladError) as error:
         read_boxes(tmp_path / "boxes.csv")
-    assert f"line {line}: " in error.value.message and reason in error.value.message
+    assert f"line {line}: " in str(error.value) and reason in str(error.value)
 
 
 def test_a_data_set_without_boxes_gets_an_empty_table(tmp_path: Path) -> None:

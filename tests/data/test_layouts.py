@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.console import Failures
 from tavlad.data import indexing
 from tavlad.data.indexing import Index
+from tavlad.errors import TavladError
 
 ODD = ["a #1", "b & c", "d; e!", "[f] g", 'h, "i"', "ü 日本"]
 
@@ -65,7 +65,7 @@ def build(root: Path, layout: str, groups: str = "", validation: float = 0, excl
 def failures(
     root: Path, layout: str, groups: str = "", validation: float = 0, exclude: tuple[str, ...] = ()
 ) -> list[str]:
-    with pytest.raises(Failures) as caught:
+    with pytest.raises(TavladError) as caught:
         build(root, layout, groups, validation, exclude)
     return [f"{name}: {reason}" for name, reason in caught.value.rows]
 
@@ -307,6 +307,6 @@ def test_unreadable_files_are_all_named(tmp_path: Path, monkeypatch: pytest.Monk
         return "0"
 
     monkeypatch.setattr(indexing, "file_digest", refuse)
-    with pytest.raises(Failures) as caught:
+    with pytest.raises(TavladError) as caught:
         indexing.hashed(root, index.clips)
     assert [name for name, _ in caught.value.rows] == ["a/v_a_g02_c01.avi", "b/v_b_g02_c01.avi"]

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tavlad.console import Failures
 from tavlad.data import splits
 from tavlad.data.table import Clip, Split
+from tavlad.errors import TavladError
 
 SEEDS = range(20)
 
@@ -82,7 +82,7 @@ def test_groups_of_one_class_each_are_spread_over_the_folds() -> None:
 def test_classes_too_small_for_three_folds_are_all_named() -> None:
     sizes = {"a": 5, "b": 2, "c": 1}
     clips = [clip(f"{label}/{n}", label, f"{label}/{n}") for label, size in sizes.items() for n in range(size)]
-    with pytest.raises(Failures) as caught:
+    with pytest.raises(TavladError) as caught:
         splits.folds(clips, 0)
     assert [name for name, _ in caught.value.rows] == ["b", "c"]
 

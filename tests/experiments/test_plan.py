@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import click
 import pytest
 from ruamel.yaml import YAML
 
 from pipeline.check import check_params
+from tavlad.errors import TavladError
 from tavlad.experiments.plan import read_plan, run_named, runs
 
 ROOT = Path(__file__).parents[2]
@@ -68,9 +68,9 @@ def test_runs_are_known_by_their_names(file: Path) -> None:
 )
 def test_what_is_wrong_is_named(file: Path, before: str, after: str, words: str) -> None:
     file.write_text(SMALL.replace(before, after))
-    with pytest.raises(click.ClickException) as error:
+    with pytest.raises(TavladError) as error:
         read_plan(file)
-    assert words in error.value.message
+    assert words in str(error.value)
 
 
 @pytest.mark.parametrize("params", ["params.yaml", "presets/hmdb51.yaml", "presets/ucf101.yaml"])

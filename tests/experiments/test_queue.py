@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from dvc.exceptions import NotDvcRepoError
 
-from tavlad.console import Failures
+from tavlad.errors import TavladError
 from tavlad.experiments import queue
 from tavlad.experiments.plan import Run
 
@@ -48,7 +48,7 @@ def test_a_run_is_queued_with_its_name_and_all_that_it_sets(workers: list[list[s
 
 
 def test_all_that_dvc_refuses_is_named(workers: list[list[str]]) -> None:
-    with pytest.raises(Failures) as error:
+    with pytest.raises(TavladError) as error:
         queue.enqueue(RUNS[:3])
     assert error.value.rows == [("b", "ERROR: no such key")] and len(workers) == 3
 
@@ -61,7 +61,7 @@ def test_waiting_ends_when_all_have_ended_and_names_what_failed(workers: list[li
             {"a": "Success", "b": "Failed"},
         ]
     )
-    with pytest.raises(Failures) as error:
+    with pytest.raises(TavladError) as error:
         queue.work(RUNS[:2], 3, lambda: next(looks))
     assert error.value.rows == [("b", "Failed")] and workers == [["queue", "start", "--jobs", "3"]]
     assert next(looks, None) is None

@@ -5,13 +5,13 @@ import os
 import shutil
 from pathlib import Path
 
-import click
 import numpy as np
 import pytest
 import torch
 
 from pipeline.extract import frames_of
 from tavlad.data.table import read_clips
+from tavlad.errors import TavladError
 from tavlad.features import extraction
 from tavlad.features.cache import read_maps_recipe
 from tavlad.learning.checkpoints import EpochState, Progress
@@ -77,7 +77,7 @@ def test_extract_stops_before_the_disk_is_full(folder, monkeypatch):
         store = Store(disk / "store")
         assert extract(1) == [True]
         filler = fill(disk, integrity.RESERVE // 2)
-        with pytest.raises(click.ClickException, match="No space left on device"):
+        with pytest.raises(TavladError, match="No space left on device"):
             extract(2)
         assert unfinished(store.root) == []
         filler.unlink()
@@ -99,7 +99,7 @@ def test_a_disk_that_fails_is_no_clips_fault(folder, monkeypatch, number):
     results = made_all(
         Store(folder / "store"), "extract", extraction.make_maps, wanted, frames, passes, read_maps_recipe
     )
-    with pytest.raises(click.ClickException, match=f"{os.strerror(number)}.*run the stage again"):
+    with pytest.raises(TavladError, match=f"{os.strerror(number)}.*run the stage again"):
         list(results)
 
 
@@ -115,7 +115,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkey
         weight.data += 1
         weight.sum().backward()
         optimiser.step()  # now with moments: 3 MiB
-        with pytest.raises(click.ClickException, match="No space left on device"):
+        with pytest.raises(TavladError, match="No space left on device"):
             state.save(Progress([{"loss": 1.0}, {"loss": 0.5}]), {"weight": weight}, optimiser)
         assert inodes(disk) == kept and unfinished(disk) == []
         assert state.load({"weight": weight}, optimiser).curve == [{"loss": 1.0}] and not weight.any()
@@ -145,7 +145,7 @@ def test_a_store_deleted_while_decoding_is_told_and_the_next_run_starts_anew(fol
     store, clips = Store(folder / "store"), read_clips(folder / "clips.csv")
     work = folder / "raw", Sampling(4, 24, 95), Limits(1, 60, 500)
     results = decode_all(store, clips, *work)
-    with pytest.raises(click.ClickException, match=r"deleted meanwhile.*Run the stage again"):
+    with pytest.raises(TavladError, match=r"deleted meanwhile.*Run the stage again"):
         next(results)
         shutil.rmtree(store.root, ignore_errors=True)  # a worker may be writing there
         list(results)
@@ -155,11 +155,11 @@ def test_a_store_deleted_while_decoding_is_told_and_the_next_run_starts_anew(fol
 
 def test_a_store_deleted_before_its_entries_are_published_is_told(tmp_path):
     store = Store(tmp_path / "store")
-    with pytest.raises(click.ClickException, match="deleted"):
+    with pytest.raises(TavladError, match="deleted"):
         shutil.rmtree(store.root)
         with store.create("extract", "ab12"):
             pass
-    with pytest.raises(click.ClickException, match="deleted"):
+    with pytest.raises(TavladError, match="deleted"):
         store.get("extract", "ab12")
 
 
@@ -180,7 +180,7 @@ def test_a_copy_that_does_not_fit_leaves_no_half_output(tmp_path):
         aside.write_bytes(bytes(1 << 20))
     with mounted(tmp_path / "disk", "size=256k") as disk:
         with (
-            pytest.raises(click.ClickException, match="No space left on device"),
+            pytest.raises(TavladError, match="No space left on device"),
             store.output("decode", disk / "frames"),
         ):
             publish(store.get("decode", "ab12"), disk / "frames" / "a.h5")

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 
-from tavlad.console import Failures
+from tavlad.errors import TavladError
 from tavlad.features.backbone import load_backbone
 from tavlad.features.cache import read_maps, read_maps_recipe, read_shape
 from tavlad.features.weights import local_weights
@@ -23,7 +23,7 @@ from tavlad.learning.scores import Predictions
 from tavlad.report.attention import read_attention
 from tavlad.video.frames import read_frame_facts, read_frames_file
 
-REFUSALS = (Failures, ValueError, KeyError, OSError, SafetensorError)
+REFUSALS = (TavladError, ValueError, KeyError, OSError, SafetensorError)
 
 
 class Payload:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tavlad.console import Failures
+from tavlad.errors import TavladError
 from tavlad.features.backbone import backbone_digest, load_backbone, state_digest, write_backbone
 
 
@@ -44,7 +44,7 @@ def test_everything_that_is_amiss_is_named(tmp_path: Path, state: dict[str, Tens
     wrong["bn1.weight"] = state["bn1.weight"].clone()
     wrong["bn1.weight"][5] = torch.nan
     save_file(wrong, tmp_path / "b")
-    with pytest.raises(Failures) as caught:
+    with pytest.raises(TavladError) as caught:
         load_backbone(tmp_path / "b")
     rows = dict(caught.value.rows)
     assert rows.keys() == {"fc.bias", "extra", "conv1.weight", "bn1.bias", "bn1.weight"}
@@ -55,5 +55,5 @@ def test_everything_that_is_amiss_is_named(tmp_path: Path, state: dict[str, Tens
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "b").write_bytes(content)
-    with pytest.raises(Failures, match=str(tmp_path / "b")):
+    with pytest.raises(TavladError, match=str(tmp_path / "b")):
         load_backbone(tmp_path / "b")

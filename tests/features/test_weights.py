@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import ResNet34_Weights, resnet34
 
-from tavlad.console import Failures
+from tavlad.errors import TavladError
 from tavlad.features import weights
 from tavlad.features.backbone import state_digest
 from tavlad.features.weights import Source, clean, imagenet_weights, local_weights, random_weights
@@ -125,7 +125,7 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path: Path, legacy: 
         file.write_bytes(pickle.dumps(Hostile(victim)))
     else:
         torch.save({"conv1.weight": Hostile(victim)}, file)
-    with pytest.raises(Failures, match="none of it was run"):
+    with pytest.raises(TavladError, match="none of it was run"):
         local_weights(file)
     assert not victim.exists()
 
@@ -135,13 +135,13 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path: Path, legacy: 
 def test_an_unreadable_local_file_is_named(tmp_path: Path, content: bytes | None, name: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(Failures, match=name):
+    with pytest.raises(TavladError, match=name):
         local_weights(tmp_path / name)
 
 
 @pytest.mark.parametrize("state", [[1, 2], {"a": 3}, None])
 def test_what_is_no_state_dict_is_named(state: Any) -> None:
-    with pytest.raises(Failures, match="not a state dict"):
+    with pytest.raises(TavladError, match="not a state dict"):
         clean(state, "somewhere")
 
 
@@ -186,7 +186,7 @@ def test_imagenet_is_downloaded_once_and_checked_by_hash(
 
 def test_a_download_with_another_hash_is_refused(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(served, monkeypatch, b"something else", "b627a593")
-    with pytest.raises(Failures, match="invalid hash value"):
+    with pytest.raises(TavladError, match="invalid hash value"):
         imagenet_weights()
     assert not list(Path(torch.hub.get_dir(), "checkpoints").glob("*.pth"))
 
@@ -197,7 +197,7 @@ def test_offline_says_what_to_put_where(served: Path, monkeypatch: pytest.Monkey
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             point_at(monkeypatch, f"http://127.0.0.1:{closed.getsockname()[1]}/absent-00000000.pth")
-    with pytest.raises(Failures) as caught:
+    with pytest.raises(TavladError) as caught:
         imagenet_weights()
     assert caught.value.rows[0][0] == "absent-00000000.pth" and caught.value.exit_code == 1
     assert str(Path(torch.hub.get_dir(), "checkpoints", "absent-00000000.pth")) in caught.value.advice

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tavlad.console import Failures
 from tavlad.data.table import Examples
+from tavlad.errors import TavladError
 from tavlad.learning.checkpoints import EpochState
 from tavlad.learning.fitting import Feed, Schedule, adam, fit, validator
 from tavlad.learning.loading import Clips, EpochSampler, loader
@@ -156,7 +156,7 @@ def test_a_loss_that_is_not_finite_names_the_clips_and_keeps_the_last_epoch(stor
     def explode(net, ids, inputs, epoch):
         return net(torch.stack(list(inputs))) * (float("nan") if epoch == 2 else 1.0)
 
-    with pytest.raises(Failures, match="non-finite loss, epoch 3") as error:
+    with pytest.raises(TavladError, match="non-finite loss, epoch 3") as error:
         train(store, Net(), logits=explode)
     assert len(error.value.rows) == 4
     assert store.find("stage1-epoch", "key") is not None

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
@@ -13,6 +12,7 @@ from ruamel.yaml import YAML
 from pipeline import index
 from pipeline.check import changed, check_params, check_splits, main
 from pipeline.code import STAGES, digest_of
+from tavlad.errors import TavladError
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,9 +42,9 @@ def write(path: Path, changes: dict) -> Path:
     ],
 )
 def test_everything_wrong_is_named(tmp_path: Path, changes: dict, named: list[str]) -> None:
-    with pytest.raises(click.ClickException) as error:
+    with pytest.raises(TavladError) as error:
         check_params(write(tmp_path / "params.yaml", changes))
-    assert all(words in error.value.message for words in named), error.value.message
+    assert all(words in str(error.value) for words in named), str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_a_stage_that_would_run_other_code_stops(tmp_path: Path, written: str | 
 def test_a_split_that_is_no_plain_word_is_named(tmp_path: Path, name: str) -> None:
     check_splits(ROOT / "dvc.yaml")
     YAML().dump({"vars": [{"split": ["split1", name]}]}, tmp_path / "dvc.yaml")
-    with pytest.raises(click.ClickException, match="small letters and digits alone, not"):
+    with pytest.raises(TavladError, match="small letters and digits alone, not"):
         check_splits(tmp_path / "dvc.yaml")

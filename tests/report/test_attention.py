@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from tavlad.console import Failures
+from tavlad.errors import TavladError
 from tavlad.learning.scores import Predictions
 from tavlad.learning.scoring import ClipAttention, save_attention
 from tavlad.report.attention import choose_clips, draw_clips, write_attention
@@ -61,7 +61,7 @@ def test_the_first_held_out_clip_of_each_class_is_taken_unless_others_are_asked_
 
 def test_all_clips_that_cannot_be_shown_are_named(tmp_path: Path) -> None:
     store_frames(tmp_path, "run/x")
-    with pytest.raises(Failures) as error:
+    with pytest.raises(TavladError) as error:
         choose_clips([result("split1", "run/a", "jump/b")], ["run/a", "run/x", "run/typo"], tmp_path)
     assert error.value.rows == [("run/x", "no split holds it out"), ("run/typo", "no clip has this id")]
     assert "summary.clips" in error.value.advice

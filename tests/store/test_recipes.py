@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import pytest
 
+from tavlad.errors import TavladError
 from tavlad.store import recipes
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.recipes import SILENT, closure, digest, file_digest, made_by, tree_digest
@@ -31,6 +31,7 @@ MAKERS = {
 SAMPLE = '''"""A module."""
 from os import path as p, sep
 import math
+from tavlad.errors import TavladError
 
 
 class A(dict, metaclass=type):
@@ -197,9 +198,7 @@ def test_code_that_is_edited_while_its_stage_runs_gives_no_key(copy, monkeypatch
     file = copy / "tavlad" / "learning" / "fitting.py"
     text = file.read_text()
     file.write_text(text.replace("0.5 **", "0.4 **"))
-    with pytest.raises(
-        click.ClickException, match=r"fitting.py was edited while the stage was running: run `dvc repro`"
-    ):
+    with pytest.raises(TavladError, match=r"fitting.py was edited while the stage was running: run `dvc repro`"):
         made_by("tavlad.learning.stage1")
     file.write_text(text)
     assert made_by("tavlad.learning.stage1") == before

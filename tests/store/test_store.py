@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from click import ClickException
 
+from tavlad.errors import TavladError
 from tavlad.store import integrity, locking
 from tavlad.store.maintenance import prune_entries
 from tavlad.store.making import publish
@@ -43,7 +43,7 @@ def test_an_error_leaves_neither_entry_nor_scratch(store):
         aside.write_text("half")
         raise RuntimeError
     assert store.find("decode", "ab12") is None
-    with pytest.raises(ClickException, match="deleted"):
+    with pytest.raises(TavladError, match="deleted"):
         store.get("decode", "ab12")
     assert [path for path in (store.root / "tmp").rglob("*") if path.is_file()] == []
 
@@ -88,6 +88,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from tavlad.store.store import Store
+from tavlad.errors import TavladError
 store = Store(Path(sys.argv[1]))
 with store.lock("stage"), store.create("decode", "ab12") as aside:
     aside.write_text("half")

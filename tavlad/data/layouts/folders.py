@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tavlad.console import Failures
 from tavlad.data.listing import Layout, Listing, count_suffixes, is_video, visible
+from tavlad.errors import InputError
 
 NO_VIDEO = "(not the suffix of a video)"
 
@@ -12,7 +12,7 @@ def read_folders(root: Path) -> Listing:
     """The listing of the class folders of `root`, without splits; its notes count what was not taken for a video."""
     folders = [folder for folder in visible(root) if folder.is_dir()]
     if not folders:
-        raise Failures("index: no clips", [(str(root), "holds no class folder")], "Put each class in its own folder.")
+        raise InputError("index: no clips", [(str(root), "holds no class folder")], "Put each class in its own folder.")
     listing = Listing([folder.name for folder in folders])
     others = [file.name for file in visible(root) if file.is_file() and not is_video(file.name)]
     nested = 0

@@ -10,7 +10,7 @@ LINE = re.compile(r"(.+\.\w+)\s+([012])")
 
 
 def read_hmdb51(root: Path) -> Listing:
-    """The listing of the three official splits; `Failures` if the lists are nowhere, other problems within.
+    """The listing of the three official splits; `InputError` if the lists are nowhere, other problems within.
 
     1 is train, 2 is test and 0 unused; a video unused in all three splits is left out.
     """

@@ -11,7 +11,7 @@ VIDEO_LINE = re.compile(r"(.+\.\w+)(?:\s+(\d+))?")
 
 
 def read_ucf101(root: Path) -> Listing:
-    """The listing of the three official splits; `Failures` if the lists are nowhere, other problems within."""
+    """The listing of the three official splits; `InputError` if the lists are nowhere, other problems within."""
     folder = lists_folder(root, "classInd.txt")
     problems: list[Problem] = []
     numbers = _classes(folder, problems)
