@@ -11,7 +11,7 @@ from tavlad.commands import experiment
 from tavlad.experiments.outcomes import Outcome
 from tavlad.experiments.plan import Plan, Run
 from tavlad.store.store import Store
-from tests.commands import finished
+from tests.commands import finished_project
 from tests.commands.made import make_clip, make_model
 from tests.experiments.made import outcome
 from tests.names import CLASS, FILE, FOLDER, call
@@ -72,21 +72,21 @@ def test_store(terminal: bool, folder: Path) -> None:
 
 def test_verify(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     label, clips = f"{FOLDER}{FILE}", {one: f"{FOLDER}{FILE}/[{one}" for one in "abc"}
-    monkeypatch.setattr(finished, "CLASSES", ("jump", label))
-    splits = {FILE: finished.Split(("jump/a", clips["a"]), (), ("jump/b", clips["b"], clips["c"]))}
-    monkeypatch.setattr(finished, "SPLITS", splits)
-    monkeypatch.setattr(finished, "CLIPS", sorted(splits[FILE].train + splits[FILE].test))
-    finished.finish()
+    monkeypatch.setattr(finished_project, "CLASSES", ("jump", label))
+    splits = {FILE: finished_project.Split(("jump/a", clips["a"]), (), ("jump/b", clips["b"], clips["c"]))}
+    monkeypatch.setattr(finished_project, "SPLITS", splits)
+    monkeypatch.setattr(finished_project, "CLIPS", sorted(splits[FILE].train + splits[FILE].test))
+    finished_project.finish()
     assert f"verify: {FILE}: all metrics follow" in call(main, "verify", terminal=terminal)[1]
-    finished.write_clip(clips["b"], seed=88)
+    finished_project.write_clip(clips["b"], seed=88)
     code, text = call(main, "verify", terminal=terminal)
     assert code == 1 and f"data/evaluate/{FILE}/predictions.h5" in text
     assert f"logits of {clips['b']} computed again differ" in text
 
 
 def test_summary(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finished, "SPLITS", {FILE: finished.SPLITS["split1"]})
-    finished.finish()
+    monkeypatch.setattr(finished_project, "SPLITS", {FILE: finished_project.SPLITS["split1"]})
+    finished_project.finish()
     folders = [f"data/{name}" for name in ("evaluate", "stage1", "stage2", "frames")]
     Path("params.yaml").write_text("crop: 64\nsummary:\n  clips: []\n")
     code, text = call(

@@ -18,12 +18,12 @@ from tavlad.commands import verify as command
 from tavlad.data.table import Split
 from tavlad.learning.scores import Predictions
 from tavlad.report.evaluation import write_json
-from tests.commands.finished import SPLITS, finish, write_clip, write_headline, write_index, write_model
+from tests.commands.finished_project import SPLITS, finish, write_clip, write_headline, write_index, write_model
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("finished")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("finished_project")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("TAVLAD_STORE", str(tmp_path_factory.mktemp("store")))
@@ -32,10 +32,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(finished_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy to spoil: only the models are links."""
     link_models = {"copy_function": lambda a, b: (os.link if "model" in Path(a).name else shutil.copyfile)(a, b)}
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, **link_models)
+    shutil.copytree(finished_project, tmp_path, dirs_exist_ok=True, **link_models)
     for file in tmp_path.rglob("*.json"):
         file.chmod(0o644)
     monkeypatch.chdir(tmp_path)

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from tests.faults import damage, hostile, odd
-from tests.faults.sources import Source
+from tests.faults import damage, hostile, odd_videos
+from tests.faults.source_videos import Source
 
 Expect = Literal["these", "as many", "as the source", "a reason", "an end", "either"]
 SAMPLED = 0.1  # share of the damaged files that are made from films other than the painted ones, which are larger
@@ -37,13 +37,13 @@ class Case:
 
 def corpus(folder: Path, size: int, seed: int, sources: list[Source]) -> list[Case]:
     """`size` files below `folder`: of each kind about as many, and of damaged ones four times as many."""
-    makers = {kind: _odd(maker) for kind, maker in odd.ODD.items()}
+    makers = {kind: _odd(maker) for kind, maker in odd_videos.ODD.items()}
     makers |= {kind: _hostile(maker, "a reason") for kind, maker in hostile.HOSTILE.items()}
     makers |= {kind: _copy(kind, sources) for kind in COPIES}
     few = [kind for kind, share in EXHAUSTING.items() for _ in range(-(-size // share))]
-    damages = {kind: _damaged(made, sources) for kind, made in damage.ANY.items()}
+    damages = {kind: _damaged(damaging, sources) for kind, damaging in damage.ANY.items()}
     told = [source for source in sources if source.path.suffix in (".avi", ".mp4", ".mov")]
-    damages |= {kind: _damaged(made, told) for kind, made in damage.AVI_AND_MP4.items()}
+    damages |= {kind: _damaged(damaging, told) for kind, damaging in damage.AVI_AND_MP4.items()}
     makers |= damages | {kind: _hostile(hostile.EXHAUSTING[kind], "an end") for kind in EXHAUSTING}
     order = [kind for kind in makers if kind not in EXHAUSTING] + 3 * list(damages)
     kinds = few + list(islice(cycle(order), size - len(few)))
@@ -55,10 +55,10 @@ def corpus(folder: Path, size: int, seed: int, sources: list[Source]) -> list[Ca
     return cases
 
 
-def _odd(maker: odd.Maker) -> Callable[[Path, Generator], Case]:
+def _odd(maker: odd_videos.Maker) -> Callable[[Path, Generator], Case]:
     def make(place: Path, rng: Generator) -> Case:
         path, shows = maker(place, rng)
-        return Case(path, place.parent.name, "as many" if maker is odd.small else "these", tuple(shows))
+        return Case(path, place.parent.name, "as many" if maker is odd_videos.small else "these", tuple(shows))
 
     return make
 
@@ -84,14 +84,14 @@ def _copy(kind: str, sources: list[Source]) -> Callable[[Path, Generator], Case]
     return make
 
 
-def _damaged(made: damage.Damage, sources: list[Source]) -> Callable[[Path, Generator], Case]:
+def _damaged(damaging: damage.Damage, sources: list[Source]) -> Callable[[Path, Generator], Case]:
     painted = [source for source in sources if source.painted]
     others = [source for source in sources if not source.painted]
 
     def make(place: Path, rng: Generator) -> Case:
         source = _one_of(rng, others if rng.random() < SAMPLED else painted)
         path = place / f"film{source.path.suffix}"
-        path.write_bytes(made(source.path.read_bytes(), rng))
+        path.write_bytes(damaging(source.path.read_bytes(), rng))
         return Case(path, place.parent.name, "either", source=source)
 
     return make

@@ -24,10 +24,10 @@ from tavlad.data.table import Clip
 from tavlad.store.store import Store
 from tavlad.video.batch import Tally, Tolerance, decode_all
 from tavlad.video.decode import Limits, Sampling
-from tests.faults import plain
+from tests.faults import pyav_reference
 from tests.faults.corpus import corpus
-from tests.faults.judge import OUTCOMES, Result, Verdict, stored
-from tests.faults.sources import make_sources
+from tests.faults.source_videos import make_sources
+from tests.faults.verdicts import OUTCOMES, Result, Verdict, stored
 from tests.memory import most_held
 
 SAMPLED, SHORT_SIDE, QUALITY = 8, 32, 95
@@ -64,7 +64,7 @@ def fuzz(folder: Path, files: int, seed: int, limits: Limits, samples: bool) -> 
     cases = corpus(folder / "corpus", files, seed, sources)
     results, peak = decoded([case.path for case in cases], folder / "store", limits)
     doubtful = [case.path for case in cases if case.expect == "either"]
-    answers = dict(zip(doubtful, plain.ask(doubtful, limits.deadline, 2 * limits.megabytes), strict=True))
+    answers = dict(zip(doubtful, pyav_reference.ask(doubtful, limits.deadline, 2 * limits.megabytes), strict=True))
     verdicts = [
         Verdict(case, result, intact[case.source] if case.source else None, answers.get(case.path), SAMPLED, TOLERANCE)
         for case, result in zip(cases, results, strict=True)

@@ -23,7 +23,7 @@ from numpy.random import Generator
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.traces import Traces, Watch
+from tests.faults.run_outputs import RunOutputs, Watch
 from tests.project import Project
 
 TARGETS = {"group": 0.35, "dvc": 0.2, "stage": 0.15, "worker": 0.3}  # what is hit, and how often
@@ -106,7 +106,7 @@ class Run:
         return Kill(target, number.name, moment.split("@")[0])
 
 
-def disturb(project: Project, undisturbed: Traces, rng: Generator, most: int, report: Report) -> None:
+def disturb(project: Project, undisturbed: RunOutputs, rng: Generator, most: int, report: Report) -> None:
     """Kill `dvc repro` up to `most` times, let it come to its end, and compare."""
     watch, last = Watch(project.folder), len(report.kills) + most
     run = Run(project, watch)
@@ -137,7 +137,7 @@ def disturb(project: Project, undisturbed: Traces, rng: Generator, most: int, re
 def campaign(folder: Path, kills: int, seed: int) -> Report:
     """Passes through the DAG below `folder` until `kills` were sent or something was wrong."""
     rng, report = np.random.default_rng(seed), Report()
-    undisturbed = Traces.of(one_split(folder / "undisturbed"))
+    undisturbed = RunOutputs.of(one_split(folder / "undisturbed"))
     while len(report.kills) < kills and not report.wrongs:
         report.passes += 1
         project = one_split(folder / f"pass{report.passes}")

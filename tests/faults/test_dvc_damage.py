@@ -8,7 +8,7 @@ pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(scope="module")
-def made(new_project):
+def demo_project(new_project):
     """A project whose stage `demo` ran."""
     project = new_project("damage")
     project.run("dvc", "repro", "demo")
@@ -21,43 +21,43 @@ def state(project) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("touched", [True, False], ids=["edited by hand", "rotten on the disk"])
-def test_an_output_that_changed_in_place_is_found_and_made_again(made, touched):
-    before, lock = state(made), (made.folder / "dvc.lock").read_bytes()
-    file = min((made.folder / "data" / "demo").glob("*/*.avi"))
+def test_an_output_that_changed_in_place_is_found_and_made_again(demo_project, touched):
+    before, lock = state(demo_project), (demo_project.folder / "dvc.lock").read_bytes()
+    file = min((demo_project.folder / "data" / "demo").glob("*/*.avi"))
     assert file.stat().st_nlink == 3  # output, store and DVC's cache: all three are damaged
     damage(file, flipped, touched)
-    found = made.run("tavlad", "store", "verify", check=False)
+    found = demo_project.run("tavlad", "store", "verify", check=False)
     assert found.returncode == 1 and file.name in found.stderr and "dvc repro" in found.stderr
     assert not file.exists()
-    made.run("dvc", "repro", "demo")
-    assert state(made) == before and (made.folder / "dvc.lock").read_bytes() == lock
-    assert made.run("tavlad", "store", "verify").returncode == 0
+    demo_project.run("dvc", "repro", "demo")
+    assert state(demo_project) == before and (demo_project.folder / "dvc.lock").read_bytes() == lock
+    assert demo_project.run("tavlad", "store", "verify").returncode == 0
 
 
-def test_an_object_of_dvc_that_is_damaged_is_named(made):
+def test_an_object_of_dvc_that_is_damaged_is_named(demo_project):
     """`demo` has copies here, so that the store is sound; what DVC holds is a person's to remove."""
-    before, lock = state(made), (made.folder / "dvc.lock").read_bytes()
+    before, lock = state(demo_project), (demo_project.folder / "dvc.lock").read_bytes()
     name = next(iter(before))
-    objects = (path for path in (made.folder / ".dvc" / "cache").rglob("*") if path.is_file())
+    objects = (path for path in (demo_project.folder / ".dvc" / "cache").rglob("*") if path.is_file())
     cached = next(path for path in objects if path.read_bytes() == before[name])
     content = cached.read_bytes()
     cached.unlink()
     cached.write_bytes(flipped(content))
     cached.chmod(0o444)
-    found = made.run("tavlad", "store", "verify", check=False)
+    found = demo_project.run("tavlad", "store", "verify", check=False)
     assert found.returncode == 1 and str(cached) in found.stderr
     cached.unlink()
-    (made.folder / "data" / "demo" / name).unlink()
-    made.run("dvc", "repro", "demo")
-    assert state(made) == before and (made.folder / "dvc.lock").read_bytes() == lock
-    assert made.run("tavlad", "store", "verify").returncode == 0
+    (demo_project.folder / "data" / "demo" / name).unlink()
+    demo_project.run("dvc", "repro", "demo")
+    assert state(demo_project) == before and (demo_project.folder / "dvc.lock").read_bytes() == lock
+    assert demo_project.run("tavlad", "store", "verify").returncode == 0
 
 
-def test_an_output_replaced_by_hand_is_made_again_without_damage_to_the_store(made):
+def test_an_output_replaced_by_hand_is_made_again_without_damage_to_the_store(demo_project):
     """Most editors write a new file: the links stay whole."""
-    before = state(made)
-    file = min((made.folder / "data" / "demo").glob("*/*.avi"))
+    before = state(demo_project)
+    file = min((demo_project.folder / "data" / "demo").glob("*/*.avi"))
     file.unlink()
     file.write_text("edited")
-    made.run("dvc", "repro", "demo")
-    assert state(made) == before and made.run("tavlad", "store", "verify").returncode == 0
+    demo_project.run("dvc", "repro", "demo")
+    assert state(demo_project) == before and demo_project.run("tavlad", "store", "verify").returncode == 0

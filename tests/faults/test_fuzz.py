@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.corpus import corpus
-from tests.faults.sources import make_sources
+from tests.faults.source_videos import make_sources
 
 pytestmark = pytest.mark.whole
 

@@ -8,14 +8,14 @@ import psutil
 import pytest
 
 from tests.faults.kills import Report, Run, disturb, family, one_split
-from tests.faults.traces import Traces, Watch
+from tests.faults.run_outputs import RunOutputs, Watch
 
 pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    return Traces.of(one_split(tmp_path_factory.mktemp("undisturbed") / "project"))
+    return RunOutputs.of(one_split(tmp_path_factory.mktemp("undisturbed") / "project"))
 
 
 def said(run: Run, words: str) -> None:

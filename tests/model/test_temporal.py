@@ -41,20 +41,20 @@ def v():
     return torch.randn(B, T, K, C, dtype=torch.float64)
 
 
-def made(name):
+def aggregation(name):
     torch.manual_seed(1)
     return temporal.make(name, C, D, K).double()
 
 
 def test_gru_is_one_gru_with_a_memory_per_cluster(v):
-    model = made("gru")
+    model = aggregation("gru")
     expected = [[memory_of(v[b, :, k].numpy(), *weights(model.gru)) for k in range(K)] for b in range(B)]
     np.testing.assert_allclose(model(v).detach().numpy(), expected, atol=1e-12)
     assert model.out_shape == (K, D)
 
 
 def test_bigru_adds_a_second_gru_on_the_reversed_sequence(v):
-    model = made("bigru")
+    model = aggregation("bigru")
     expected = [
         [
             np.concatenate(
@@ -72,20 +72,20 @@ def test_bigru_adds_a_second_gru_on_the_reversed_sequence(v):
 
 
 def test_sum_is_the_sum_over_time(v):
-    model = made("sum")
+    model = aggregation("sum")
     np.testing.assert_allclose(model(v).numpy(), np.sum([v[:, t].numpy() for t in range(T)], axis=0), atol=1e-12)
     assert model.out_shape == (K, C) and not list(model.parameters())
 
 
 def test_gru_flat_reads_all_clusters_as_one_vector(v):
-    model = made("gru_flat")
+    model = aggregation("gru_flat")
     expected = [[memory_of(v[b].reshape(T, K * C).numpy(), *weights(model.gru))] for b in range(B)]
     np.testing.assert_allclose(model(v).detach().numpy(), expected, atol=1e-12)
     assert model.out_shape == (1, D)
 
 
 def test_gru_separate_has_a_gru_for_each_cluster(v):
-    model = made("gru_separate")
+    model = aggregation("gru_separate")
     expected = np.zeros((B, K, D))
     for b in range(B):
         for k in range(K):
@@ -97,7 +97,7 @@ def test_gru_separate_has_a_gru_for_each_cluster(v):
 
 @pytest.mark.parametrize("name", ["gru", "bigru", "gru_flat", "gru_separate"])
 def test_order_matters_to_a_gru(name, v):
-    model = made(name)
+    model = aggregation(name)
     assert not torch.allclose(model(v), model(v.flip(1)), atol=1e-3)
 
 
@@ -121,7 +121,7 @@ def gradients(model, v, context):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", get_args(Temporal))
 def test_autocast_changes_no_bit_of_output_and_gradients(name, dtype, v):
-    model = made(name) if dtype == torch.float64 else made(name).float()
+    model = aggregation(name) if dtype == torch.float64 else aggregation(name).float()
     v = v.to(dtype)
     under = gradients(model, v, torch.autocast("cpu", torch.bfloat16))
     outside = gradients(model, v, nullcontext())

@@ -83,7 +83,7 @@ def published(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder / "frames"))[: -len(".h5")] for path in (folder / "frames").rglob("*.h5"))
 
 
-def finished(folder: Path) -> int:
+def count_finished(folder: Path) -> int:
     """The number of entries in the store."""
     return sum(path.is_file() for path in (folder / "store/decode").rglob("*"))
 
@@ -193,12 +193,12 @@ def test_unfinished_work_of_a_killed_run_is_swept_and_finished_work_kept(folder)
         film(folder / f"raw/more/{number}.avi", 20, 0)
     ids = index(folder)
     process = start(folder)
-    while process.poll() is None and not finished(folder):
+    while process.poll() is None and not count_finished(folder):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, "the run had ended before it could be killed"
-    kept = finished(folder)
+    kept = count_finished(folder)
     assert 0 < kept < len(ids)
     status, output, errors = run(folder)
     assert status == 0, errors

@@ -176,7 +176,7 @@ def test_clips_without_frames_are_all_named(project: Path) -> None:
     assert "one/v 0" in result.stderr and "two/v 0" in result.stderr and "dvc repro" in result.stderr
 
 
-def finished(store: Path) -> Iterator[Path]:
+def stored_files(store: Path) -> Iterator[Path]:
     yield from (path for path in store.glob("extract/*/*") if path.is_file())
 
 
@@ -186,11 +186,11 @@ def test_a_kill_costs_only_what_was_not_finished(project: Path, monkeypatch: pyt
     Path("params.yaml").write_text(PARAMS.format(views=2, batch=5, workers=1))
     command = [sys.executable, "-m", "pipeline.extract", own_code("extract"), *ARGUMENTS]
     killed = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
-    while len(list(finished(project / "store"))) < 3 and killed.poll() is None:
+    while len(list(stored_files(project / "store"))) < 3 and killed.poll() is None:
         time.sleep(0.002)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
-    before = {path: path.stat().st_mtime_ns for path in finished(project / "store")}
+    before = {path: path.stat().st_mtime_ns for path in stored_files(project / "store")}
     assert 3 <= len(before) < count
     result = run(views=2)
     assert f"{count} clips ({count - len(before)} new)" in result.stdout

@@ -14,14 +14,14 @@ NONE = {"train": 0, "validation": 0, "test": 0}
 
 
 @pytest.fixture
-def made() -> Predictions:
+def predictions() -> Predictions:
     logits = np.array([[3, 2, 1], [3, 2, 1], [1, 2, 3]], np.float32)  # ranks of the labels: 1, 2, 3
     return Predictions(("x", "y", "z"), np.array([0, 1, 0]), logits, ("a", "b", "c"))
 
 
-def test_all_scores_and_counts_are_there(made: Predictions) -> None:
-    split = Split(train=("p", "q"), validation=("r",), test=made.ids)
-    metrics = evaluation_metrics({"stage1": made, "stage2": made}, 2, split, {**NONE, "test": 4})
+def test_all_scores_and_counts_are_there(predictions: Predictions) -> None:
+    split = Split(train=("p", "q"), validation=("r",), test=predictions.ids)
+    metrics = evaluation_metrics({"stage1": predictions, "stage2": predictions}, 2, split, {**NONE, "test": 4})
     scores = {"top1": 0.33333, "top2": 0.66667, "mean_class_accuracy": 0.25, "clips": 3}
     assert metrics == {
         "stage1": scores,
@@ -31,13 +31,12 @@ def test_all_scores_and_counts_are_there(made: Predictions) -> None:
     }
 
 
-def test_a_split_that_lost_clips_says_so(made: Predictions) -> None:
+def test_a_split_that_lost_clips_says_so(predictions: Predictions) -> None:
     assert lost(NONE) == ""
     assert lost({"train": 2, "validation": 0, "test": 1}) == "clips left out by dataset.exclude: 2 train, 1 test"
-    both = {"stage1": made, "stage2": made}
-    whole, less = (
-        evaluation_line(evaluation_metrics(both, 2, Split(("p",), (), made.ids), {**NONE, "test": n})) for n in (0, 1)
-    )
+    both = {"stage1": predictions, "stage2": predictions}
+    metrics = [evaluation_metrics(both, 2, Split(("p",), (), predictions.ids), {**NONE, "test": n}) for n in (0, 1)]
+    whole, less = map(evaluation_line, metrics)
     assert whole == "3 held-out clips, top-1 0.333 (after stage 1: 0.333)"
     assert less == f"{whole}; clips left out by dataset.exclude: 1 test"
 

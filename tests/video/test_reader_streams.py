@@ -11,7 +11,7 @@ import pytest
 
 from tavlad.video.reader import BadVideo, read_clip, read_frames
 from tavlad.video.sampling import indices
-from tests.faults.sources import remuxed
+from tests.faults.source_videos import remuxed
 from tests.video.painted import SIZE, film, numbers, picture
 
 STREAMS: dict[str, dict[str, Any]] = {

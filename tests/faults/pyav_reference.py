@@ -1,6 +1,6 @@
 """Plain PyAV in a loop, each file in a process of its own with limits: the reference for what a file decodes to.
 
-`python -m tests.faults.plain SECONDS MEGABYTES` reads names from stdin and answers each with a line of JSON.
+`python -m tests.faults.pyav_reference SECONDS MEGABYTES` reads names from stdin and answers each with a line of JSON.
 """
 
 import json

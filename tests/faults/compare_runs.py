@@ -1,6 +1,6 @@
 """How far two runs of the DAG are apart: with other threads, on another processor, on a GPU.
 
-    python -m tests.faults.apart one/folder another/folder
+    python -m tests.faults.compare_runs one/folder another/folder
 
 Both are checkouts of one commit in which `dvc repro` has ended.
 """

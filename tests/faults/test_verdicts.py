@@ -7,7 +7,7 @@ import pytest
 
 from tavlad.video.batch import Tolerance
 from tests.faults.corpus import Case
-from tests.faults.judge import Result, Verdict
+from tests.faults.verdicts import Result, Verdict
 from tests.video.painted import picture
 
 COUNT, SAMPLED, TOLERANCE = 12, 4, Tolerance(min_frames=1, missing=0.1, damage=1.0)

@@ -15,7 +15,7 @@ PATIENCE = 120.0  # seconds for what a killed DVC left running
 
 
 @dataclass(frozen=True)
-class Traces:
+class RunOutputs:
     """What an undisturbed run left, and the seconds from the start of each stage to that of the next."""
 
     lock: str
@@ -24,7 +24,7 @@ class Traces:
     seconds: dict[str, float]
 
     @classmethod
-    def of(cls, project: Project) -> "Traces":
+    def of(cls, project: Project) -> "RunOutputs":
         """Run the DAG of `project` to its end."""
         log, begun = project.folder / "killed.log", dict[str, float]()
         process = project.start("dvc", "repro")
