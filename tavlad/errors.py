@@ -12,7 +12,7 @@ GPU_WORDS = re.compile(
 MEMORY_WORDS = re.compile("out of memory|STATUS_ALLOC_FAILED")
 
 
-class TavladError(RuntimeError):
+class TavladError(Exception):
     """Everything that went wrong in one run: a title, `(name, reason)` rows, and advice, which is the next step."""
 
     def __init__(self, title: str, rows: Sequence[tuple[str, str]] = (), advice: str = ""):
@@ -31,8 +31,7 @@ def is_gpu_failure(error: BaseException) -> bool:
 
     if isinstance(error, (torch.OutOfMemoryError, torch.AcceleratorError)):
         return True
-    words = isinstance(error, RuntimeError) and not isinstance(error, TavladError)
-    return words and GPU_WORDS.search(str(error)) is not None
+    return isinstance(error, RuntimeError) and GPU_WORDS.search(str(error)) is not None
 
 
 @contextmanager

@@ -154,7 +154,7 @@ def test_what_a_line_cannot_hold_is_escaped(encoding, shown, monkeypatch):
         table(name, ("a",), [Row((name,))])
         raise TavladError(name, [(name, "gone")], name)
 
-    result = CliRunner(charset=encoding).invoke(click.command()(show))
+    result = CliRunner(charset=encoding).invoke(click.command()(errors_shown()(show)))
     assert isinstance(result.exception, SystemExit)
     assert result.stdout_bytes.count(expected) == 3 and result.stderr_bytes.count(expected) == 6
 

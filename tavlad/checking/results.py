@@ -12,10 +12,10 @@ from tavlad.data.listing import Problem
 from tavlad.data.table import read_classes, read_clips, read_split
 from tavlad.features.cache import read_maps
 from tavlad.learning.checkpoints import read_facts
+from tavlad.learning.clip_attention import read_attention
 from tavlad.learning.curve import read_curve
 from tavlad.learning.scores import Predictions
 from tavlad.learning.scoring import Scorer
-from tavlad.report.attention import read_attention
 from tavlad.report.evaluation import FILES, cropped_boxes, evaluation_document
 from tavlad.report.results import read_results
 from tavlad.report.summary import headline

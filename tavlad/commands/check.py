@@ -101,7 +101,7 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     try:
         with gpu_explained("extract.batch, stage1.batch and stage2.micro_batch"):
             cost = measure(chosen, len(inventory.classes), settings)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TavladError) as error:
         return [("params.yaml", f"disk and time cannot be measured: {error}")]
     except Exception as error:  # what was found so far took hours to find
         traceback.print_exc()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,31 +19,17 @@ from tavlad.device import Speed, make_deterministic
 from tavlad.errors import InputError
 from tavlad.features import cache
 from tavlad.learning.checkpoints import load_checkpoint
+from tavlad.learning.clip_attention import ClipAttention, save_attention
 from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
 from tavlad.learning.scores import Predictions
 from tavlad.model.precision import exact, unit
 from tavlad.model.tavlad import TAVLAD
-from tavlad.store.hdf5 import created
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
 from tavlad.video import frames
 
 CATEGORIES: list[str] = ResNet34_Weights.IMAGENET1K_V1.meta["categories"]  # of ImageNet; nothing is downloaded
 CONFIDENT = 0.99  # an assignment above this is as good as hard
-
-
-@dataclass(frozen=True, eq=False)
-class ClipAttention:
-    """One clip: attention float32 (T, H, W), which sums to 1 over each frame, and the winning ImageNet classes (T).
-
-    Both are None without attention. `empty` is the share of the K clusters that are nearest to no descriptor of the
-    clip, `confident` the share of its descriptors that one cluster takes with more than 0.99; NaN without VLAD.
-    """
-
-    attention: np.ndarray | None
-    winners: tuple[str, ...] | None
-    empty: float
-    confident: float
 
 
 def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttention:
@@ -60,19 +45,6 @@ def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttentio
             empty = 1 - len(nearest.unique()) / model.clusters
             confident = float((highest > CONFIDENT).float().mean())
     return ClipAttention(attention, winners, empty, confident)
-
-
-def save_attention(path: Path, ids: Sequence[str], attended: Sequence[ClipAttention]) -> None:
-    """Write `ids`, `empty` and `confident` (N), and with attention `attention` (N,T,H,W) and `winners` (N,T)."""
-    text = h5py.string_dtype()
-    with created(path) as file:
-        file.create_dataset("ids", data=list(ids), dtype=text)
-        file.create_dataset("empty", data=np.array([one.empty for one in attended]))
-        file.create_dataset("confident", data=np.array([one.confident for one in attended]))
-        if attended[0].attention is not None:
-            maps = np.stack([one.attention for one in attended])  # type: ignore[misc] # None is for all of them or none
-            file.create_dataset("attention", data=maps, shuffle=True, compression="gzip", compression_opts=1)
-            file.create_dataset("winners", data=[list(one.winners or ()) for one in attended], dtype=text)
 
 
 Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps

@@ -1,55 +1,18 @@
-"""Where models look: the file that evaluation wrote, its measures, and the pictures of some clips."""
+"""Where models look: measures of it, and the pictures of some clips."""
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from tavlad.console import track
 from tavlad.errors import InputError
+from tavlad.learning.clip_attention import SavedAttention, read_attention
 from tavlad.learning.scores import Predictions
 from tavlad.report.picture import ROWS, AttentionRows, draw_attention
 from tavlad.report.results import STAGES, SplitResult
-from tavlad.store.hdf5 import opened_hdf5
 from tavlad.video.frames import read_frames_file
-
-# kind of value (O: text) and number of axes
-FORM = {"ids": ("O", 1), "empty": ("f", 1), "confident": ("f", 1), "attention": ("f", 4), "winners": ("O", 2)}
-SWELLS = 1032  # the most that one byte of deflate becomes
-
-
-@dataclass(frozen=True, eq=False)
-class SavedAttention:
-    """N clips: attention (N, T, H, W), which sums to 1 over each frame, and the winning ImageNet classes (N, T), both
-    None without attention; per clip (N) the share of empty clusters and of confident assignments, NaN without VLAD."""
-
-    ids: tuple[str, ...]
-    empty: np.ndarray
-    confident: np.ndarray
-    attention: np.ndarray | None
-    winners: np.ndarray | None
-
-
-def read_attention(path: Path) -> SavedAttention:
-    """What `evaluate` saved at `path`; ValueError with its path if it holds anything else."""
-    with opened_hdf5(path) as file:
-        for name, found in file.items():
-            _check(path, name, found)
-        attention = file["attention"][()] if "attention" in file else None
-        winners = file["winners"].asstr()[()] if "winners" in file else None
-        clips = tuple(file["ids"].asstr()[()])
-        return SavedAttention(clips, file["empty"][()], file["confident"][()], attention, winners)
-
-
-def _check(path: Path, name: str, found: h5py.Dataset) -> None:
-    if not isinstance(found, h5py.Dataset) or (found.dtype.kind, found.ndim) != FORM.get(name):
-        raise ValueError(f"{path} holds no saved attention: its '{name}' is {found}")
-    if math.prod(found.shape) * found.dtype.itemsize > SWELLS * path.stat().st_size:
-        raise ValueError(f"{path} is damaged: its '{name}' declares {found.shape}, more than such a file can hold")
 
 
 def entropy(attention: np.ndarray) -> np.ndarray:

@@ -13,8 +13,9 @@ from matplotlib.colors import PowerNorm
 
 from tavlad.data.boxes import in_crop, read_boxes
 from tavlad.data.table import Split, count_excluded, read_split
+from tavlad.learning.clip_attention import read_attention
 from tavlad.learning.scores import Predictions
-from tavlad.report.attention import attention_metrics, read_attention
+from tavlad.report.attention import attention_metrics
 from tavlad.report.figure import figure
 from tavlad.report.results import lost
 from tavlad.video.frames import read_frame_facts, read_frames_file

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tavlad.commands.store import store as command
+from tavlad.cli import main
 from tavlad.store.maintenance import prune_entries, verify_entries
 from tavlad.store.making import publish
 from tavlad.store.store import Store
@@ -108,17 +108,17 @@ def test_verify_removes_every_link_of_what_is_damaged_and_nothing_else(store, tm
         digest = hashlib.md5(entry.read_bytes()).hexdigest()
         publish(entry, tmp_path / "data" / "frames" / f"{key}.h5")
         publish(entry, cache / digest[:2] / digest[2:])
-    good = CliRunner().invoke(command, ["verify"])
+    good = CliRunner().invoke(main, ["store", "verify"])
     assert good.exit_code == 0 and "3 entries are what was written, 0 are not" in good.stdout
     damage(store.get("decode", "ab12"), flipped, touched=False)
     own = tmp_path / "data" / "raw" / "mine.avi"
     publish(store.get("decode", "ab12"), own)
-    done = CliRunner().invoke(command, ["verify"])
+    done = CliRunner().invoke(main, ["store", "verify"])
     assert done.exit_code == 1 and "ab12" in done.stderr and "other bytes" in done.stderr and "dvc repro" in done.stderr
     assert sorted(path.name for path in (tmp_path / "data" / "frames").iterdir()) == ["cd34.h5"]
     assert len([path for path in cache.rglob("*") if path.is_file()]) == 1 and own.exists()
     assert store.find("decode", "ab12") is None and store.find("decode", "cd34") is not None
-    assert CliRunner().invoke(command, ["verify"]).exit_code == 0
+    assert CliRunner().invoke(main, ["store", "verify"]).exit_code == 0
 
 
 def test_verify_names_objects_of_dvc_that_the_store_does_not_hold_and_leaves_them(store, tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tavlad.features.cache import read_maps
+from tavlad.learning.clip_attention import read_attention
 from tavlad.learning.scores import Predictions
-from tavlad.report.attention import read_attention
 from tavlad.video.frames import read_frame_facts, read_frames_file
 
 PETA = 10**15

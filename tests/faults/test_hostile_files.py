@@ -18,9 +18,9 @@ from tavlad.features.backbone import load_backbone
 from tavlad.features.cache import read_maps, read_maps_recipe, read_shape
 from tavlad.features.weights import local_weights
 from tavlad.learning.checkpoints import load_checkpoint
+from tavlad.learning.clip_attention import read_attention
 from tavlad.learning.codebook import load_codebook
 from tavlad.learning.scores import Predictions
-from tavlad.report.attention import read_attention
 from tavlad.video.frames import read_frame_facts, read_frames_file
 
 REFUSALS = (TavladError, ValueError, KeyError, OSError, SafetensorError)

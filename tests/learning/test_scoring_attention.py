@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tavlad.learning.scoring import CATEGORIES, attention_of_clip, save_attention
+from tavlad.learning.clip_attention import read_attention, save_attention
+from tavlad.learning.scoring import CATEGORIES, attention_of_clip
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
-from tavlad.report.attention import read_attention
 from tests.models import SETTINGS
 
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.summary import main
+from tavlad.learning.clip_attention import ClipAttention, save_attention
 from tavlad.learning.scores import Predictions
-from tavlad.learning.scoring import ClipAttention, save_attention
 from tavlad.report.evaluation import stage_metrics, write_json
 from tavlad.video.frames import DecodedClip, write_frames
 from tests.stages import own_code

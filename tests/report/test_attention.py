@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from tavlad.errors import TavladError
+from tavlad.learning.clip_attention import ClipAttention, save_attention
 from tavlad.learning.scores import Predictions
-from tavlad.learning.scoring import ClipAttention, save_attention
 from tavlad.report.attention import choose_clips, draw_clips, write_attention
 from tavlad.report.picture import ROWS, AttentionRows, draw_attention
 from tavlad.report.results import SplitResult

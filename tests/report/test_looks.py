@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tavlad.report.attention import SavedAttention, attention_metrics, covered, entropy, masses
+from tavlad.learning.clip_attention import SavedAttention
+from tavlad.report.attention import attention_metrics, covered, entropy, masses
 
 RNG = np.random.default_rng(0)
 

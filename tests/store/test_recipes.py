@@ -31,7 +31,6 @@ MAKERS = {
 SAMPLE = '''"""A module."""
 from os import path as p, sep
 import math
-from tavlad.errors import TavladError
 
 
 class A(dict, metaclass=type):
