@@ -172,7 +172,8 @@ def _html(table: Cells) -> str:
 
 def _markdown(table: Cells) -> str:
     heads, lines = table
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *lines)) + "\n"
+    cells = ([cell.replace("|", r"\|") for cell in line] for line in (heads, ["---"] * len(heads), *lines))
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
 
 
 def _encoded(picture: Path) -> str:
