@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,17 @@ from tavlad.video.sampling import indices
 RESIZE = Interpolation.AREA | 0x2000 | 0x40000 | 0x80000
 NO_SIZE_CHANGE = 2  # pixels by which rounding may move the long side when a stream changes its resolution
 LONGEST_SIDE = 65_500  # pixels of a JPEG
+SPARE = 16 << 20  # bytes of frames held only for the case that a header counts one frame too many, as HMDB51's do
 
 
 @dataclass
 class _Scan:
-    """One pass through a file: everything counted, and the frames at the wanted indices."""
+    """One pass through a file: everything counted, and the frames that were held, by index."""
 
     header_count: int
     fps: float
     aspect: Fraction
-    wanted: list[int]
-    picked: dict[int, VideoFrame]
+    held: dict[int, VideoFrame] = field(default_factory=dict)
     decoded_count: int = 0
     corrupt: int = 0
 
@@ -51,13 +51,16 @@ def _read(path: Path | str, count: int, size: Callable[[VideoFrame, Fraction], t
     with counted_errors() as errors:
         scan = _scan(path, count)
         concealed = errors()
-        if scan.decoded_count != scan.header_count:  # rarely; the first pass could not know where to look
+        wanted = indices(scan.decoded_count, count).tolist()
+        if not set(wanted) <= set(scan.held):  # rarely; the first pass could not know where to look
+            scan.held.clear()
             scan = _rescan(path, count, scan.decoded_count)
-    first = scan.picked[scan.wanted[0]]
+    scan.held = {index: scan.held[index] for index in sorted(set(wanted))}
+    first = scan.held[wanted[0]]
     return DecodedClip(
-        frames=_pixels(path, scan, size),
-        indices=scan.wanted,
-        pts=[math.nan if (time := scan.picked[index].time) is None else float(time) for index in scan.wanted],
+        frames=_pixels(path, scan, wanted, size),
+        indices=wanted,
+        pts=[math.nan if (time := scan.held[index].time) is None else float(time) for index in wanted],
         fps=scan.fps,
         header_count=scan.header_count,
         decoded_count=scan.decoded_count,
@@ -80,19 +83,23 @@ def _rescan(path: Path | str, count: int, decoded_count: int) -> _Scan:
 
 
 def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
-    """Decode the whole file, holding only the frames that a clip of `total` (else the header's count) frames needs."""
+    """Decode the whole file, holding only the frames that a clip of `total` frames needs, if that is known.
+
+    If not, those that a clip of the header's count needs, or of one less: the indices of the two differ by 1 at most.
+    """
     with opened_video(path) as (container, stream):
-        header = promised(container, stream)
-        wanted = indices(total or header, count).tolist() if total or header else []
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        scan = _Scan(header, rate, aspect_of(stream), wanted, {})
-        needed = set(wanted)
+        header, room = promised(container, stream), SPARE
+        scan = _Scan(header, float(stream.average_rate or stream.guessed_rate or 0), aspect_of(stream))
+        needed = _needed(total or header, count)
+        spare = set() if total else _needed(header - 1, count) - needed
         try:
             for packet in container.demux(stream):
                 scan.corrupt += packet.is_corrupt
                 for frame in packet.decode():
-                    if scan.decoded_count in needed:
-                        scan.picked[scan.decoded_count] = frame
+                    if scan.decoded_count in spare:
+                        room -= sum(plane.buffer_size for plane in frame.planes)
+                    if scan.decoded_count in needed or (scan.decoded_count in spare and room >= 0):
+                        scan.held[scan.decoded_count] = frame
                     scan.corrupt += frame.is_corrupt
                     scan.decoded_count += 1
         except av.FFmpegError as error:
@@ -102,17 +109,24 @@ def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
     return scan
 
 
-def _pixels(path: Path | str, scan: _Scan, size: Callable[[VideoFrame, Fraction], tuple[int, int]]) -> np.ndarray:
-    """The wanted frames, scaled by one scaler and turned upright: uint8 (T, H, W, 3)."""
+def _needed(total: int, count: int) -> set[int]:
+    """The indices of the `count` frames of a clip of `total`; none where nothing is known of it."""
+    return set(indices(total, count).tolist()) if total > 0 else set()
+
+
+def _pixels(
+    path: Path | str, scan: _Scan, wanted: list[int], size: Callable[[VideoFrame, Fraction], tuple[int, int]]
+) -> np.ndarray:
+    """The held frames, scaled by one scaler and turned upright, as wanted: uint8 (T, H, W, 3)."""
     scaler = VideoReformatter()
-    first = scan.picked[scan.wanted[0]]
+    first = scan.held[wanted[0]]
     width, height = size(first, scan.aspect)
     if max(width, height) > LONGEST_SIDE:
         raise BadVideo(
             path, f"its {first.width}x{first.height} pixels would become {width}x{height}, too many in a line"
         )
     upright: dict[int, np.ndarray] = {}
-    for index, frame in scan.picked.items():
+    for index, frame in scan.held.items():
         own = size(frame, scan.aspect)
         if max(abs(own[0] - width), abs(own[1] - height)) > NO_SIZE_CHANGE:
             change = f"from {first.width}x{first.height} to {frame.width}x{frame.height}"
@@ -124,7 +138,7 @@ def _pixels(path: Path | str, scan: _Scan, size: Callable[[VideoFrame, Fraction]
         upright[index] = turned(scaled.to_ndarray(), frame)
     if len({frame.shape for frame in upright.values()}) > 1:
         raise BadVideo(path, "the picture is turned midway")
-    return np.stack([upright[index] for index in scan.wanted])
+    return np.stack([upright[index] for index in wanted])
 
 
 def scaled_size(frame: VideoFrame, aspect: Fraction, short_side: int) -> tuple[int, int]:

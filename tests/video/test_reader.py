@@ -1,3 +1,4 @@
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -6,13 +7,15 @@ import pytest
 from av.video.stream import VideoStream
 
 from tavlad.data.listing import is_video
+from tavlad.video import reader
 from tavlad.video.decode import decode_clip
 from tavlad.video.reader import BadVideo, read_clip, read_frames
 from tavlad.video.sampling import indices
 from tavlad.video.workers import Failure, supervise
-from tests.video.painted import film, numbers, picture
+from tests.video.painted import film, numbers, picture, retold
 
 CLIPS = Path(__file__).parents[2] / "../shared/clips"
+JPEG = {"codec": "mjpeg", "pixels": "yuvj420p"}
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mkv"])  # the header counts frames in one and not in the other
@@ -24,6 +27,56 @@ def test_exactly_the_sampled_frames(tmp_path, count, suffix):
     clip = read_clip(path, 25, 32)
     assert numbers(clip.frames) == clip.indices == wanted
     assert (clip.decoded_count, clip.header_count) == (count, count if suffix == "avi" else 0)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The files that were decoded, each pass through one."""
+    made, opened = [], reader.opened_video
+    monkeypatch.setattr(reader, "opened_video", lambda path: made.append(path) or opened(path))
+    return made
+
+
+@pytest.mark.parametrize("lie", [-2, -1, 0, 1, 2, 40])
+@pytest.mark.parametrize("count", [61, 113, 400])
+def test_a_header_that_counts_one_frame_too_many_costs_no_second_pass(tmp_path, passes, count, lie):
+    path = retold(film(tmp_path / "film.avi", [picture(number) for number in range(count)]), count + lie)
+    for T in (5, 25, 60):
+        clip = read_clip(path, T, 48)
+        assert numbers(clip.frames) == clip.indices == indices(count, T).tolist()
+        assert (clip.header_count, clip.decoded_count) == (count + lie, count)
+        assert clip.pts == pytest.approx([index / 25 for index in clip.indices])
+    assert (len(passes) == 3) == (lie in (0, 1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_short_films_whose_header_counts_one_frame_too_many(tmp_path, passes, count):
+    path = retold(film(tmp_path / "film.avi", [picture(number) for number in range(count)]), count + 1)
+    assert numbers(read_frames(path, 7)) == indices(count, 7).tolist() and len(passes) == 1
+
+
+@pytest.mark.parametrize(("room", "expected"), [(0, 2), (50_000, 2), (400_000, 1)])  # a frame takes 18 kB
+def test_a_header_may_cost_a_second_pass_but_not_much_memory(tmp_path, passes, monkeypatch, room, expected):
+    monkeypatch.setattr(reader, "SPARE", room)
+    path = retold(film(tmp_path / "film.avi", [picture(number) for number in range(90)]), 91)
+    assert numbers(read_frames(path, 25)) == indices(90, 25).tolist() and len(passes) == expected
+
+
+def test_the_shape_of_a_frame_held_for_another_count_does_not_matter(tmp_path):
+    odd = min(set(indices(59, 25).tolist()) - set(indices(60, 25).tolist()))
+    path = tmp_path / "film.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 72, "yuvj420p"
+        for number in range(60):
+            still = film(tmp_path / "still.mjpeg", [picture(number, (72, 48) if number == odd else (48, 72))], **JPEG)
+            packet = av.Packet(still.read_bytes())
+            packet.stream, packet.is_keyframe, packet.time_base = stream, True, Fraction(1, 25)
+            packet.pts = packet.dts = number
+            container.mux(packet)
+    assert numbers(read_frames(path, 25)) == indices(60, 25).tolist()
+    with pytest.raises(BadVideo, match="changes its shape midway"):
+        read_frames(retold(path, 59), 60)
 
 
 def test_lossless_at_the_original_size(tmp_path):
