@@ -18,6 +18,8 @@ from tavlad.model.vlad import VLAD
 from tavlad.store.inputs import Inputs, rng_for
 from tavlad.store.making import Place
 
+DRAWN = -1  # the turn of the random number that draws a clip; its locations have turn 0
+
 
 @dataclass(frozen=True)
 class Codebook:
@@ -41,16 +43,29 @@ def make_codebook(place: Place, wanted: Codebook, speed: None) -> None:
 def sample_descriptors(features: Path, ids: Sequence[str], count: int, seed: int) -> Tensor:
     """About `count` unit-length descriptors (M, C), float32, spread evenly over the clips' centre views.
 
-    Each clip's are random locations of random frames, drawn from the seed and the clip id alone.
+    Each clip's are random locations of random frames, drawn from the seed and the clip id alone. Of more clips than
+    `count`, so many are drawn, and read, for one descriptor each.
     """
-    each = -(-count // len(ids))
+    read = drawn_clips(ids, count, seed)
+    each = -(-count // len(read))
     chosen = []
-    for clip in console.track(ids, "sampling descriptors", len(ids), "clips"):
+    for clip in console.track(read, "sampling descriptors", len(read), "clips"):
         maps = torch.from_numpy(read_maps(features / f"{clip}.h5", view=0))  # (T, C, H, W)
         located = maps.permute(0, 2, 3, 1).flatten(0, 2)  # (T*N, C)
         picks = rng_for(seed, clip, 0).choice(len(located), size=min(each, len(located)), replace=False)
         chosen.append(located[torch.from_numpy(picks)].float())
     return unit(torch.cat(chosen), dim=1)
+
+
+def drawn_clips(ids: Sequence[str], count: int, seed: int) -> Sequence[str]:
+    """All clips, or `count` of them in the same order, each set of so many as likely as any other.
+
+    Those are drawn that come first in an order of chance in which a clip's place hangs on the seed and its id alone.
+    """
+    if len(ids) <= count:
+        return ids
+    first = set(sorted(ids, key=lambda clip: (rng_for(seed, clip, DRAWN).random(), clip))[:count])
+    return [clip for clip in ids if clip in first]
 
 
 def fit_codebook(descriptors: Tensor, clusters: int, iterations: int, alpha: float, seed: int) -> tuple[Tensor, Fit]:

@@ -3,15 +3,19 @@
 import os
 import subprocess
 import sys
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.cluster import KMeans
 
-from tavlad.features.cache import write_maps
+from tavlad.features.cache import read_maps, write_maps
 from tavlad.learning import codebook, kmeans
+from tavlad.store.inputs import rng_for
 
 C = 16
 
@@ -42,6 +46,60 @@ def test_a_clip_gives_the_same_descriptors_whatever_the_others(features):
     both = kmeans.sample_descriptors(features, ["a/one", "a/two"], count=20, seed=1)
     alone = kmeans.sample_descriptors(features, ["a/two"], count=10, seed=1)
     assert torch.equal(both[10:], alone)
+
+
+def reference(features, ids, each, seed):
+    """`each` locations of every clip, drawn and scaled clip by clip: (M, C)."""
+    rows = []
+    for clip in ids:
+        located = read_maps(features / f"{clip}.h5", 0).transpose(0, 2, 3, 1).reshape(-1, C)
+        rows += [located[pick] for pick in rng_for(seed, clip, 0).choice(len(located), each, replace=False)]
+    return torch.nn.functional.normalize(torch.from_numpy(np.array(rows)).float())
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The files whose maps were read."""
+    files = []
+    monkeypatch.setattr(kmeans, "read_maps", lambda path, view: files.append(path.stem) or read_maps(path, view))
+    return files
+
+
+@pytest.mark.parametrize(("count", "each"), [(3, 1), (4, 2), (30, 10), (31, 11), (108, 36)])
+def test_where_clips_are_not_too_many_all_are_read(features, read, count, each):
+    ids = ["b/three", "a/one", "a/two"]
+    found = kmeans.sample_descriptors(features, ids, count, seed=5)
+    assert torch.equal(found, reference(features, ids, each, seed=5))
+    assert read == ["three", "one", "two"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_of_more_clips_than_descriptors_no_more_files_are_read(features, read, count):
+    ids = ["b/three", "a/one", "a/two"]
+    for seed in range(10):
+        read.clear()
+        found = kmeans.sample_descriptors(features, ids, count, seed)
+        assert len(read) == count
+        everything = reference(features, ids, 1, seed)
+        assert torch.equal(found, everything[[clip.split("/")[1] in read for clip in ids]])
+
+
+def test_every_set_of_clips_is_drawn_equally_often():
+    ids = [f"class/clip{number}" for number in range(7)]
+    draws = Counter(tuple(kmeans.drawn_clips(ids, 3, seed)) for seed in range(3500))
+    assert set(draws) <= set(combinations(ids, 3))
+    counts = [draws[chosen] for chosen in combinations(ids, 3)]
+    assert stats.chisquare(counts).pvalue > 0.01 and min(counts) > 60  # of each 35, 100 are expected
+
+
+def test_which_clips_are_drawn_does_not_depend_on_their_order_or_on_those_that_are_not():
+    ids = [f"class/clip{number}" for number in range(50)]
+    drawn = kmeans.drawn_clips(ids, 20, seed=1)
+    assert drawn == sorted(drawn, key=ids.index) and len(set(drawn)) == 20
+    assert set(kmeans.drawn_clips(ids[::-1], 20, seed=1)) == set(drawn)
+    without = [clip for clip in ids if clip in drawn or clip < "class/clip3"]
+    assert len(without) < 50 and kmeans.drawn_clips(without, 20, seed=1) == drawn
+    assert kmeans.drawn_clips(ids, 20, seed=2) != drawn
 
 
 def test_the_centres_are_scikit_learns(features):
