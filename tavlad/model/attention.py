@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tavlad.model.precision import exact, no_autocast
+from tavlad.model.precision import REACH, exact, no_autocast, softmax_within
 from tavlad.model.settings import AttentionPool, require_choice
 
 
@@ -25,7 +25,7 @@ class ClassActivationAttention(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Maps after the ReLU (B, C, H, W) -> attention (B, H, W), which sums to 1 over the H*W locations."""
         activation = self.activation(maps)
-        return activation.flatten(1).softmax(dim=1).view_as(activation)
+        return softmax_within(activation.flatten(1), 1, REACH).view_as(activation)
 
     def activation(self, maps: Tensor) -> Tensor:
         """The class activation map M (B, H, W) of each frame's winning class: sum_c w_{p,c} f_c, without the bias."""

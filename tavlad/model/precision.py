@@ -1,5 +1,9 @@
-"""What must stay exact: assignments, softmax and norms run in at least float32, whatever the autocast."""
+"""What must stay exact: assignments, softmax and norms run in at least float32, whatever the autocast.
 
+And what is nothing must be 0: float32's subnormal numbers (below 1.2e-38) take many processors a hundred times longer.
+"""
+
+import math
 from contextlib import AbstractContextManager
 
 import torch
@@ -7,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 EPS = 1e-6  # with 1e-12, near-empty clusters become unit vectors and the gradient at zero is 1e12
+REACH = 69.0  # nats below a maximum: e^-69 is 1e-30, which products may still make 1e-8 times smaller
 
 
 def unit(x: Tensor, dim: int) -> Tensor:
@@ -22,3 +27,19 @@ def exact(x: Tensor) -> Tensor:
 def no_autocast(x: Tensor) -> AbstractContextManager[None]:
     """A context in which autocast does not lower the precision of what is computed from `x`."""
     return torch.autocast(x.device.type, enabled=False)
+
+
+def softmax_within(logits: Tensor, dim: int, reach: Tensor | float) -> Tensor:
+    """Softmax along `dim` of the logits at most `reach` (0 or more) below the largest; the others get 0, no gradient.
+
+    Of K logits, all outputs together move by at most 2 (K - 1) e^-reach.
+    """
+    far = logits < logits.amax(dim=dim, keepdim=True) - reach
+    # before the exponential: behind it, the gradients of what is cut would be subnormal
+    return logits.masked_fill(far, -math.inf).softmax(dim=dim)
+
+
+def flush_to_zero(x: Tensor) -> Tensor:
+    """The sum or difference `x`, in place, with 0 for all within e^-REACH of it: a rounding, which gradients pass."""
+    torch.hardshrink(x.detach(), math.exp(-REACH), out=x.detach())
+    return x

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tavlad.model.precision import exact, no_autocast, unit
+from tavlad.model.precision import REACH, exact, flush_to_zero, no_autocast, softmax_within, unit
 
 
 class VLAD(nn.Module):
@@ -28,16 +28,17 @@ class VLAD(nn.Module):
         """Maps (B, C, H, W) and attention (B, H, W), or None for 1 everywhere -> residuals (B, K, C)."""
         with no_autocast(maps):
             x = unit(exact(maps).flatten(2), dim=1)  # (B, C, N)
-            a = self.assign(x)
-            if attention is not None:
-                # on the assignment, not on f: there the scaling to unit length would cancel it
-                a = a * attention.to(x.dtype).flatten(1).unsqueeze(1)
+            # on the assignment, not on f: there the scaling to unit length would cancel it
+            a = self.assign(x, None if attention is None else attention.to(x.dtype).flatten(1).unsqueeze(1))
             centers = self.centers.to(x.dtype)
             # the closed form: the residuals themselves would be a (B, K, C, N) tensor
-            return a @ x.transpose(1, 2) - a.sum(dim=2, keepdim=True) * centers
+            return flush_to_zero(a @ x.transpose(1, 2) - a.sum(dim=2, keepdim=True) * centers)
 
-    def assign(self, x: Tensor) -> Tensor:
-        """Unit-length descriptors (B, C, N) -> assignments (B, K, N), which sum to 1 over K."""
+    def assign(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Unit-length descriptors (B, C, N) -> assignments (B, K, N), which sum to 1 over K, or to weights (B, 1, N).
+
+        Soft ones that the weights leave below e^-REACH of their location's largest are exactly 0.
+        """
         if self.assignment == "soft":
             weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         else:
@@ -45,8 +46,13 @@ class VLAD(nn.Module):
         with no_autocast(x):
             logits = weight @ x + bias.unsqueeze(1)
         if self.assignment == "hard":
-            return F.one_hot(logits.argmax(dim=1), len(bias)).transpose(1, 2).to(x.dtype)
-        return logits.softmax(dim=1)
+            a = F.one_hot(logits.argmax(dim=1), len(bias)).transpose(1, 2).to(x.dtype)
+        elif weights is None:
+            a = softmax_within(logits, 1, REACH)
+        else:
+            # the product may not be smaller either; of a location without weight the largest stays, for the softmax
+            a = softmax_within(logits, 1, (REACH + weights.detach().log()).clamp(min=0))
+        return a if weights is None else a * weights
 
 
 def assignment_of(centers: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
