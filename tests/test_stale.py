@@ -193,7 +193,7 @@ def test_these_clips_and_no_others_are_computed_again(ready, what, stages, decod
 
 VALUES = {
     "demo": ("tavlad/demo/generator.py", "QUANTISER = 16", "QUANTISER = 15"),
-    "decode": ("tavlad/video/sampling.py", "2 * np.arange(T, dtype=np.int64) + 1", "2 * np.arange(T, dtype=np.int64)"),
+    "decode": ("tavlad/video/frames.py", "2 * np.arange(T, dtype=np.int64) + 1", "2 * np.arange(T, dtype=np.int64)"),
     "backbone": ("tavlad/demo/actions.py", "EDGE = 3", "EDGE = 2"),
     "extract": ("tavlad/features/extraction.py", "return clip_maps(", "return -clip_maps("),
     "codebook": ("tavlad/model/precision.py", "EPS = 1e-6", "EPS = 1e-2"),

@@ -28,7 +28,7 @@ from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
 from tavlad.store.store import Store
 from tavlad.video.decode import decode_clip
-from tavlad.video.frames import read_frames_file
+from tavlad.video.jpeg import load_frames
 from tavlad.video.workers import available_cpus
 
 GPU_STEPS = 8  # timed together: reading overlaps with computing there, which one step cannot show
@@ -70,7 +70,7 @@ def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
         frames, features = Path(scratch, "frames"), Path(scratch, "features")
         ids = tuple(str(number) for number in range(len(videos)))
         decode = _decode(videos, ids, frames, settings)
-        first = torch.from_numpy(read_frames_file(frames / "0.h5"))
+        first = torch.from_numpy(load_frames(frames / "0.h5"))
         weights = random_weights(WEIGHTS_SEED, centre_view(first, settings.extract.crop))
         extract = _extract(ids, frames, features, weights, device, settings)
         model = _model(weights, classes, settings)
@@ -80,7 +80,7 @@ def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
         model.eval()
         with _timed(len(ids)) as evaluate:
             for clip in ids:
-                stored = read_frames_file(frames / f"{clip}.h5")
+                stored = load_frames(frames / f"{clip}.h5")
                 class_scores(model, stored, settings.stage2.crop, settings.stage2.precision, device)
         size = sum(path.stat().st_size for path in frames.iterdir()) / len(ids)
         one_view = 2 * math.prod(read_shape(features / "0.h5")[1:])  # float16
@@ -123,7 +123,7 @@ def _extract(
         Input(backbone, ""), numbers.features, precision, numbers.deterministic, views, numbers.seed, numbers.crop
     )
     network = extraction.folded_backbone(weights, numbers.features == "pre_relu", precision, device)
-    one_frame = read_frames_file(frames / "0.h5")[:1]
+    one_frame = load_frames(frames / "0.h5")[:1]
     extraction.clip_maps(network, one_frame, [None], numbers.crop, numbers.batch)  # warms up
     features.mkdir()
     places = [Place(Store(features.parent / "store"), "extract", clip, features / f"{clip}.h5") for clip in ids]

@@ -20,7 +20,7 @@ from tavlad.report.evaluation import FILES, cropped_boxes, evaluation_document
 from tavlad.report.results import read_results
 from tavlad.report.summary import headline
 from tavlad.store.hdf5 import opened_hdf5
-from tavlad.video.frames import read_frames_file
+from tavlad.video.jpeg import load_frames
 
 
 def leaks(data: Path, split: str) -> Iterator[Problem]:
@@ -156,7 +156,7 @@ def distances(data: Path, split: str, count: int, device: torch.device) -> dict[
             raise ValueError(f"{data / source / split} was trained on other classes than {file} names")
         for clip in sample_clips(saved.ids, count):
             if source == "stage2":
-                logits, made = scorer.of_frames(read_frames_file(data / "frames" / f"{clip}.h5"))
+                logits, made = scorer.of_frames(load_frames(data / "frames" / f"{clip}.h5"))
             else:
                 logits, made = scorer.of_maps(read_maps(data / "features" / f"{clip}.h5", view=0))
             found[str(file), clip, "logits"] = _distance(saved.logits[saved.ids.index(clip)], logits)

@@ -15,7 +15,8 @@ from tavlad import device as devices
 from tavlad.errors import TavladError, is_gpu_failure
 from tavlad.learning.checkpoints import Facts
 from tavlad.learning.scoring import Scorer
-from tavlad.video.frames import DecodedClip, from_jpeg, to_jpeg
+from tavlad.video.frames import DecodedClip, to_jpeg
+from tavlad.video.jpeg import unpacked
 from tavlad.video.opening import BadVideo
 from tavlad.video.reader import read_clip
 
@@ -109,7 +110,7 @@ def stored_frames(clip: Path, facts: Facts) -> tuple[DecodedClip, np.ndarray]:
     """A video as the pipeline stores it for the model of `facts` (sampling, scaling, JPEG), frames uint8 (T,H,W,3)."""
     assert facts.frames and facts.short_side and facts.jpeg_quality, "load() has seen to it"
     decoded = read_clip(clip, facts.frames, facts.short_side)
-    return decoded, from_jpeg(to_jpeg(decoded.frames, facts.jpeg_quality))
+    return decoded, unpacked(to_jpeg(decoded.frames, facts.jpeg_quality))
 
 
 def rank(clip: Path, scorer: Scorer) -> Ranking:

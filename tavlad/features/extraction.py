@@ -19,7 +19,7 @@ from tavlad.features.views import Draw, augmented_view, centre_view, draws_of
 from tavlad.model.resnet import Backbone
 from tavlad.store.inputs import Input
 from tavlad.store.making import Place
-from tavlad.video.frames import read_frames_file
+from tavlad.video.jpeg import load_frames
 
 PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # of a block, and of its downsampling
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -117,7 +117,7 @@ def make_maps(
         return draws_of(wanted.seed, frames.clip, wanted.views)
 
     def read(item: tuple[Place, Frames]) -> np.ndarray:
-        return read_frames_file(item[1].file.path)
+        return load_frames(item[1].file.path)
 
     def compute(item: tuple[Place, Frames], frames: np.ndarray) -> np.ndarray:
         return clip_maps(network, frames, draws(item[1]), wanted.crop, passes.batch)

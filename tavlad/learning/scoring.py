@@ -26,7 +26,7 @@ from tavlad.model.precision import exact, unit
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
-from tavlad.video import frames
+from tavlad.video.jpeg import load_frames
 
 CATEGORIES: list[str] = ResNet34_Weights.IMAGENET1K_V1.meta["categories"]  # of ImageNet; nothing is downloaded
 CONFIDENT = 0.99  # an assignment above this is as good as hard
@@ -50,7 +50,7 @@ def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttentio
 Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps
 Scored = tuple[np.ndarray, ClipAttention]  # logits float32 (Y), and where the model attended
 
-READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": frames.read_frames_file}
+READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": load_frames}
 
 
 class Scorer:

@@ -23,7 +23,8 @@ from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs, rng_for
 from tavlad.store.making import Place
-from tavlad.video.frames import read_frame_facts, read_frames_file
+from tavlad.video.frames import read_frame_facts
+from tavlad.video.jpeg import load_frames
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
 
 def frame_path(file: Path) -> dict[str, int]:
     """How the frames in `file` were made, as a checkpoint records it for new clips."""
-    count, height, width, _ = read_frames_file(file).shape
+    count, height, width, _ = load_frames(file).shape
     return {"frames": count, "short_side": min(height, width), "jpeg_quality": read_frame_facts(file)["jpeg_quality"]}
 
 
@@ -92,7 +93,7 @@ def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState)
 
 
 def _stored_frames(frames: Path, clip: str, epoch: int) -> Tensor:
-    return torch.from_numpy(read_frames_file(frames / f"{clip}.h5"))
+    return torch.from_numpy(load_frames(frames / f"{clip}.h5"))
 
 
 def _logits(
@@ -111,4 +112,4 @@ def _logits(
 
 
 def _scores(model: TAVLAD, wanted: Stage2, device: torch.device, clip: str) -> np.ndarray:
-    return class_scores(model, read_frames_file(wanted.frames.file(clip)), wanted.crop, wanted.precision, device)
+    return class_scores(model, load_frames(wanted.frames.file(clip)), wanted.crop, wanted.precision, device)

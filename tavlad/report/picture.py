@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap, PowerNorm
 from PIL import Image
 
 from tavlad.report.figure import figure
-from tavlad.video.sampling import indices
+from tavlad.video.frames import indices
 
 STEPS = 256
 GLOW = 4  # the scale ends at no less than so many times uniform attention, which else would glow everywhere

@@ -1,7 +1,7 @@
 """The frame store: a clip as decoded, and its file of JPEG frames with the facts of their decoding."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +45,17 @@ class DecodedClip:
         return {name: value for name, value in vars(self).items() if name != "frames"}
 
 
+def indices(n: int, T: int) -> np.ndarray:
+    """Centres of T equal segments of n frames, floor((2i+1) n / 2T): int64 (T), symmetric in time.
+
+    The one rule that says which frames of a video are looked at. Fewer frames than T are repeated, evenly; nothing at
+    all is a ValueError.
+    """
+    if n < 1 or T < 1:
+        raise ValueError(f"cannot take {T} frames of {n}: both must be at least 1")
+    return (2 * np.arange(T, dtype=np.int64) + 1) * n // (2 * T)
+
+
 ARRAYS = {"indices": np.int64, "pts": np.float64}  # facts with a value per frame
 RESERVED = ("clip", "recipe")
 UNREADABLE = (SyntaxError, Image.DecompressionBombError)  # what Pillow raises besides
@@ -57,9 +68,13 @@ def to_jpeg(frames: np.ndarray, quality: int) -> list[bytes]:
 
 def from_jpeg(jpegs: Iterable[bytes]) -> np.ndarray:
     """T JPEGs of one size as uint8 (T, H, W, 3)."""
+    return np.stack([np.asarray(open_jpeg(jpeg).convert("RGB")) for jpeg in jpegs])
+
+
+def open_jpeg(jpeg: bytes) -> Image.Image:
+    """The picture, of which no more is read than the header: another format, or a size beyond reason, is refused."""
     # of Pillow's sixty decoders no other than that of JPEG is to meet a stranger's bytes
-    pictures = (Image.open(io.BytesIO(jpeg), formats=["JPEG"]) for jpeg in jpegs)
-    return np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
+    return Image.open(io.BytesIO(jpeg), formats=["JPEG"])
 
 
 def _encoded(frame: np.ndarray, quality: int) -> bytes:
@@ -86,11 +101,11 @@ def write_frames(path: Path, clip_id: str, decoded: DecodedClip, quality: int, r
                 file.attrs[name] = value
 
 
-def read_frames_file(path: Path) -> np.ndarray:
+def read_frames_file(path: Path, decode: Callable[[Iterable[bytes]], np.ndarray] = from_jpeg) -> np.ndarray:
     """All frames of a file of the store: uint8 (T, H, W, 3); raises ValueError where the file is not one."""
     with opened_hdf5(path, *UNREADABLE) as file:
         data, offsets = _checked(path, file)
-        return from_jpeg(data[start:end].tobytes() for start, end in pairwise(offsets))
+        return decode(data[start:end].tobytes() for start, end in pairwise(offsets))
 
 
 def read_frames_recipe(path: Path) -> str:

@@ -13,9 +13,8 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from tavlad.video.frames import DecodedClip
+from tavlad.video.frames import DecodedClip, indices
 from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video, promised
-from tavlad.video.sampling import indices
 
 # Area averaging does not alias, and costs 0.7 ms a frame (bicubic 1.2). The others are swscale's SWS_FULL_CHR_H_INT,
 # SWS_ACCURATE_RND and SWS_BITEXACT: the same pixels on every processor, at no cost. PyAV 17 has no names for them.

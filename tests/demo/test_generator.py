@@ -14,7 +14,7 @@ import pytest
 
 from tavlad.demo import generator
 from tavlad.demo.scene import LENGTHS
-from tavlad.video.sampling import indices
+from tavlad.video.frames import indices
 
 WRITE = """
 import sys

@@ -93,7 +93,7 @@ def test_a_disk_that_fails_is_no_clips_fault(folder, monkeypatch, number):
     def fail(path: Path) -> np.ndarray:
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(extraction, "read_frames_file", fail)
+    monkeypatch.setattr(extraction, "load_frames", fail)
     wanted = extraction.Extraction(Input(folder, "backbone"), "relu", "float32", False, 1, 0, 16)
     passes, frames = extraction.Passes(torch.device("cpu"), 4, 1), frames_of(["class/0", "class/1"], folder / "frames")
     results = made_all(

@@ -9,8 +9,8 @@ from av.video.stream import VideoStream
 from tavlad.data.listing import is_video
 from tavlad.video import reader
 from tavlad.video.decode import decode_clip
+from tavlad.video.frames import indices
 from tavlad.video.reader import BadVideo, read_clip, read_frames
-from tavlad.video.sampling import indices
 from tavlad.video.workers import Failure, supervise
 from tests.video.painted import film, numbers, picture, retold
 

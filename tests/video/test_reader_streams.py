@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
+from tavlad.video.frames import indices
 from tavlad.video.reader import BadVideo, read_clip, read_frames
-from tavlad.video.sampling import indices
 from tests.faults.source_videos import remuxed
 from tests.video.painted import SIZE, film, numbers, picture
 

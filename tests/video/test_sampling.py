@@ -4,7 +4,7 @@ from math import floor
 import numpy as np
 import pytest
 
-from tavlad.video.sampling import indices
+from tavlad.video.frames import indices
 
 LENGTHS = [1, 2, 3, 8, 24, 25, 26]
 COUNTS = [*range(1, 131), 1000, 9_999, 10_000]
