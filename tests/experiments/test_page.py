@@ -16,7 +16,7 @@ PLAN = Plan.model_validate(
     {
         "base": {},
         "variants": {
-            "good": {"set": {}, "label": "the <good> one|1", "paper": 56.1},
+            "good": {"set": {}, "label": "<good>|1", "paper": 56.1},
             "bad": {"set": {"temporal": "sum"}},
         },
         "experiments": {
@@ -47,7 +47,7 @@ def test_a_row_has_mean_deviation_and_pairs(outcomes: list[Outcome]) -> None:
     assert (score.seeds, score.mean) == (2, pytest.approx((0.875 + 0.75) / 2))
     assert score.deviation == pytest.approx(np.std([0.875, 0.75], ddof=1))
     assert score.pairs == pytest.approx(score.mean)  # the wrong ones went to the other class of their pair
-    assert (good.label, good.paper, good.parameters, good.seconds["stage1"]) == ("the <good> one|1", 56.1, 1234, 12)
+    assert (good.label, good.paper, good.parameters, good.seconds["stage1"]) == ("<good>|1", 56.1, 1234, 12)
     assert bad.scores["stage1"].seeds == 2 and bad.scores["stage2"].seeds == 1
 
 
@@ -100,10 +100,10 @@ def test_the_page_holds_its_pictures_and_the_tables_are_markdown_too(outcomes: l
         *("index.html", "tables.md", "pair-stage1.png", "pair-stage2.png", "grid-stage1.png"),
     }
     assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
-    assert "the &lt;good&gt; one" in page and "data/&lt;demo&gt;" in page and "<good>" not in page
+    assert "&lt;good&gt;|1" in page and "data/&lt;demo&gt;" in page and "<good>" not in page
     tables = (tmp_path / "tables.md").read_text()
     assert "| good over bad | stage 1 | 2 | 16 | +31.2 [" in tables and "## A grid" in tables
-    assert "| good over bad | stage 2 | 2 / 1 | 16 | +31.2 [" in tables and r"| the <good> one\|1 | 16 | 81.2 " in tables
+    assert "| good over bad | stage 2 | 2 / 1 | 16 | +31.2 [" in tables and r"| <good>\|1 | 16 | 81.2 " in tables
     assert all(words in tables and f"<b>{name}</b>: " in page for name, words in LEGEND.items())
     heads = next(line for line in tables.splitlines() if line.startswith("| compared"))
     assert heads.endswith("| clips better / worse | p (sign flips) | p (Holm) |")
