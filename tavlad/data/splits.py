@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from tavlad.data.listing import Problem
 from tavlad.data.table import PARTS, Clip, Split
@@ -17,6 +16,8 @@ def folds(clips: Sequence[Clip], seed: int) -> list[Split]:
     With exactly three groups split k holds out the k-th in sorted order. `InputError` names each class with clips of
     fewer than three groups: it would be absent from a test part.
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # slow to load; official lists need none
+
     spread = Counter(label for label, _ in {(clip.label, clip.group) for clip in clips})
     few = [(label, f"has {count} separate clips or groups; three splits need 3") for label, count in spread.items()]
     if rows := sorted(row for row in few if spread[row[0]] < 3):

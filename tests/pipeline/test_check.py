@@ -1,8 +1,6 @@
 """What params.yaml may not say, refused by name."""
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -89,12 +87,6 @@ def test_stages_whose_code_changed_since_they_ran_are_named(tmp_path: Path) -> N
     YAML().dump(lock, tmp_path / "dvc.lock")
     assert changed(tmp_path, tmp_path / "dvc.lock") == ["index"]
     assert changed(tmp_path, tmp_path / "none.lock") == []
-
-
-def test_neither_torch_nor_any_other_heavy_library_is_imported() -> None:
-    code = "import sys, pipeline.check; print({'torch', 'av', 'sklearn', 'h5py', 'matplotlib'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("written", ["0" * 64, "", None])
