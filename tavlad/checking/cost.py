@@ -1,9 +1,7 @@
 """What a run costs: each stage's own code is timed on a few clips, and multiplied by what the data set holds."""
 
 import math
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tavlad import device as devices
-from tavlad.checking.estimate import Cost, Settings
+from tavlad.checking.estimate import GPU_STEPS, Cost, Settings, Stopwatch, clock
 from tavlad.data.table import Examples
 from tavlad.features import extraction
 from tavlad.features.backbone import write_backbone
@@ -20,7 +18,6 @@ from tavlad.features.cache import read_shape
 from tavlad.features.views import centre_view
 from tavlad.features.weights import random_weights
 from tavlad.learning import stage1, stage2
-from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.learning.inference import class_scores
 from tavlad.model.resnet import CHANNELS
 from tavlad.model.tavlad import TAVLAD
@@ -31,37 +28,16 @@ from tavlad.video.decode import decode_clip
 from tavlad.video.jpeg import load_frames
 from tavlad.video.workers import available_cpus
 
-GPU_STEPS = 8  # timed together: reading overlaps with computing there, which one step cannot show
 VIEWS = 2  # of each clip, the centre crop and an augmented one, stand for all
 NONE = Examples((), ())
 WEIGHTS_SEED = 1  # of the drawn weights that stand in for ImageNet's: they cost the same
 
 
-class Stopwatch(EpochState):
-    """Stands in for the state of a training and keeps the times between its epochs, and nothing else."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
-        """The first epoch begins; there is nothing to resume from."""
-        self.times.append(time.perf_counter())
-        return Progress()
-
-    def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
-        """An epoch has ended."""
-        self.times.append(time.perf_counter())
-
-    @property
-    def last(self) -> float:
-        """Seconds of the last epoch."""
-        return self.times[-1] - self.times[-2]
-
-
 def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
     """The cost of `videos`, which decode, by really decoding, extracting, training and scoring them.
 
-    RuntimeError or ValueError where a stage would fail: no memory, no GPU, a crop larger than the frames.
+    What is slow the first time, and only then, is left out. RuntimeError or ValueError where a stage would fail: no
+    memory, no GPU, a crop larger than the frames.
     """
     device = devices.choose(settings.extract.device)
     if settings.stage1.deterministic:
@@ -77,23 +53,10 @@ def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
         trained = _stage1(model, ids, features, classes, device, settings)
         stage2.attach_backbone(model, weights)
         tuned = _stage2(model, ids, frames, classes, device, settings)
-        model.eval()
-        with _timed(len(ids)) as evaluate:
-            for clip in ids:
-                stored = load_frames(frames / f"{clip}.h5")
-                class_scores(model, stored, settings.stage2.crop, settings.stage2.precision, device)
+        evaluate = _evaluate(model, ids, frames, device, settings)
         size = sum(path.stat().st_size for path in frames.iterdir()) / len(ids)
         one_view = 2 * math.prod(read_shape(features / "0.h5")[1:])  # float16
-        return Cost(decode, extract, trained, tuned, evaluate[0], size, one_view * settings.extract.views)
-
-
-@contextmanager
-def _timed(clips: int) -> Iterator[list[float]]:
-    """A list that holds the seconds a clip when the block has ended."""
-    seconds: list[float] = []
-    start = time.perf_counter()
-    yield seconds
-    seconds.append((time.perf_counter() - start) / clips)
+        return Cost(decode, extract, trained, tuned, evaluate, size, one_view * settings.extract.views)
 
 
 def _decode(videos: Sequence[Path], ids: Sequence[str], frames: Path, settings: Settings) -> float:
@@ -101,10 +64,11 @@ def _decode(videos: Sequence[Path], ids: Sequence[str], frames: Path, settings: 
     sizes = numbers.frames, numbers.short_side, numbers.jpeg_quality
     frames.mkdir()
     decode_clip(str(videos[0]), str(frames.parent / "warm-up.h5"), "warm-up", *sizes, "check")
-    with _timed(len(ids)) as seconds:
-        for clip, video in zip(ids, videos, strict=True):
-            decode_clip(str(video), str(frames / f"{clip}.h5"), clip, *sizes, "check")
-    return seconds[0] / min(numbers.workers or cpus, cpus)
+    cpu = torch.device("cpu")
+    start = clock(cpu)
+    for clip, video in zip(ids, videos, strict=True):
+        decode_clip(str(video), str(frames / f"{clip}.h5"), clip, *sizes, "check")
+    return (clock(cpu) - start) / len(ids) / min(numbers.workers or cpus, cpus)
 
 
 def _extract(
@@ -122,18 +86,23 @@ def _extract(
     wanted = extraction.Extraction(
         Input(backbone, ""), numbers.features, precision, numbers.deterministic, views, numbers.seed, numbers.crop
     )
-    network = extraction.folded_backbone(weights, numbers.features == "pre_relu", precision, device)
-    one_frame = load_frames(frames / "0.h5")[:1]
-    extraction.clip_maps(network, one_frame, [None], numbers.crop, numbers.batch)  # warms up
-    features.mkdir()
-    places = [Place(Store(features.parent / "store"), "extract", clip, features / f"{clip}.h5") for clip in ids]
-    jobs = ((place, extraction.Frames(place.key, Input(frames / place.path.name, ""))) for place in places)
     passes = extraction.Passes(device, numbers.batch, numbers.workers + 1)
-    with _timed(len(ids)) as seconds:
-        for place, reason in extraction.make_maps(wanted, jobs, passes):
+    features.mkdir()
+    store, started = Store(features.parent / "store"), list[float]()
+
+    def jobs(names: Sequence[str]) -> Iterator[tuple[Place, extraction.Frames]]:
+        started.append(clock(device))  # now that the network is loaded
+        for number, name in enumerate(names):
+            clip = ids[number % len(ids)]
+            place = Place(store, "extract", clip, features / f"{name}.h5")
+            yield place, extraction.Frames(clip, Input(frames / f"{clip}.h5", ""))
+
+    count = len(ids) * (GPU_STEPS if device.type == "cuda" else 1)
+    for names in (["warm-up"], [str(number) for number in range(count)]):
+        for place, reason in extraction.make_maps(wanted, jobs(names), passes):
             if reason:
                 raise ValueError(f"{place.key}: {reason}")
-    return seconds[0] * numbers.views / views
+    return (clock(device) - started[-1]) / count * numbers.views / views
 
 
 def _model(weights: dict[str, Tensor], classes: int, settings: Settings) -> TAVLAD:
@@ -142,26 +111,20 @@ def _model(weights: dict[str, Tensor], classes: int, settings: Settings) -> TAVL
     return stage1.build_model(torch.nn.functional.normalize(drawn), weights, chosen, seed)
 
 
-def _examples(ids: Sequence[str], count: int, classes: int) -> Examples:
-    """`count` examples: the clips again and again."""
-    return Examples(tuple(ids[i % len(ids)] for i in range(count)), tuple(i % classes for i in range(count)))
-
-
 def _stage1(
     model: TAVLAD, ids: Sequence[str], features: Path, classes: int, device: torch.device, settings: Settings
 ) -> float:
-    """Seconds a clip of a second epoch of one step, of several on a GPU."""
-    numbers, watch = settings.stage1, Stopwatch()
-    training = _examples(ids, numbers.batch * (GPU_STEPS if device.type == "cuda" else 1), classes)
+    numbers = settings.stage1
+    watch = Stopwatch(device, numbers.workers)
     wanted = stage1.Stage1(
-        training,
+        watch.examples(ids, numbers.batch, classes),
         NONE,
         (),
         maps=Inputs(features, ()),
         backbone=Input(features, ""),
         codebook=Input(features, ""),
         model=numbers.model(classes),
-        schedule=replace(numbers.schedule(), epochs=2),
+        schedule=replace(numbers.schedule(), epochs=1),
         batch=numbers.batch,
         seed=numbers.seed,
         precision=devices.precision(numbers.precision, device),
@@ -169,25 +132,26 @@ def _stage1(
         deterministic=numbers.deterministic,
     )
     stage1.train_stage1(model, wanted, devices.Speed(device, numbers.workers, "stage1, timed"), watch)
-    return watch.last / len(training.ids)
+    return watch.seconds(numbers.batch)
 
 
 def _stage2(
     model: TAVLAD, ids: Sequence[str], frames: Path, classes: int, device: torch.device, settings: Settings
 ) -> float:
-    """Seconds a clip; on a CPU of one step of the clips themselves, since a whole batch may take minutes there."""
-    numbers, watch = settings.stage2, Stopwatch()
-    gpu = device.type == "cuda"
-    training = _examples(ids, numbers.batch * GPU_STEPS if gpu else min(numbers.batch, len(ids)), classes)
+    """Seconds a clip; on a CPU in steps of the clips themselves, since a whole batch may take minutes there."""
+    numbers = settings.stage2
+    watch, batch = Stopwatch(device, numbers.workers), numbers.batch
+    if device.type == "cpu":
+        batch = min(batch, len(ids))
     wanted = stage2.Stage2(
-        training,
+        watch.examples(ids, batch, classes),
         NONE,
         frames=Inputs(frames, ()),
         backbone=Input(frames, ""),
         stage1=Input(frames, ""),
         parts=tuple(numbers.train),
-        schedule=replace(numbers.schedule(), epochs=2 if gpu else 1),
-        batch=numbers.batch,
+        schedule=replace(numbers.schedule(), epochs=1),
+        batch=batch,
         crop=numbers.crop,
         augment=numbers.augment,
         dropout=numbers.dropout,
@@ -197,4 +161,13 @@ def _stage2(
         deterministic=numbers.deterministic,
     )
     stage2.train_stage2(model, wanted, devices.Speed(device, numbers.workers, "stage2, timed"), watch)
-    return watch.last / len(training.ids)
+    return watch.seconds(batch)
+
+
+def _evaluate(model: TAVLAD, ids: Sequence[str], frames: Path, device: torch.device, settings: Settings) -> float:
+    numbers, times = settings.stage2, []
+    model.eval()
+    for clip in (ids[0], *ids):
+        class_scores(model, load_frames(frames / f"{clip}.h5"), numbers.crop, numbers.precision, device)
+        times.append(clock(device))
+    return (times[-1] - times[0]) / len(ids)

@@ -1,16 +1,24 @@
-"""From the cost of a clip, and the parameters of the stages, to the hours and gigabytes of a data set."""
+"""From a few passes by the clock, and the parameters of the stages, to the hours and gigabytes of a data set."""
 
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
+from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.params import read_yaml
 
 if TYPE_CHECKING:  # the wheel holds no pipeline: `tavlad predict` must start without it
     from pipeline import codebook, dataset, decode, extract, index, stage1, stage2
-from tavlad.data.table import Split
+from tavlad.data.table import Examples, Split
 from tavlad.errors import InputError
+
+GPU_STEPS = 8  # at least, timed together: reading overlaps with computing there, which one step cannot show
+AHEAD = 2  # batches that each process of a loader reads ahead
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,48 @@ class Settings:
             first,
             stage2.Parameters.load(),
         )
+
+
+class Stopwatch(EpochState):
+    """Stands in for the state of a training: times the steps that follow the first `untimed` ones, and keeps nothing.
+
+    The first step warms up, and what processes read ahead meanwhile is used up before the clock starts.
+    """
+
+    def __init__(self, device: torch.device, workers: int):
+        gpu = device.type == "cuda"
+        self.device, self.untimed = device, 1 + AHEAD * workers if gpu else 1
+        self.timed = max(GPU_STEPS, AHEAD * workers) if gpu else 1
+        self.steps, self.times = 0, list[float]()
+
+    def examples(self, ids: Sequence[str], batch: int, classes: int) -> Examples:
+        """One epoch of all steps, `batch` clips each: the clips `ids` again and again."""
+        count = batch * (self.untimed + self.timed)
+        return Examples(tuple(ids[i % len(ids)] for i in range(count)), tuple(i % classes for i in range(count)))
+
+    def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
+        """The epoch begins; there is nothing to resume from."""
+        optimiser.register_step_post_hook(self._count)
+        return Progress()
+
+    def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
+        """The epoch has ended."""
+
+    def seconds(self, batch: int) -> float:
+        """Seconds a clip."""
+        return (self.times[1] - self.times[0]) / (self.timed * batch)
+
+    def _count(self, *_: object) -> None:
+        self.steps += 1
+        if self.steps in (self.untimed, self.untimed + self.timed):
+            self.times.append(clock(self.device))
+
+
+def clock(device: torch.device) -> float:
+    """The time in seconds, when `device` has computed all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 @dataclass(frozen=True)
