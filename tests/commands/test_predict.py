@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from tavlad.cli import main
 from tavlad.commands import predict
 from tavlad.learning import scoring
+from tavlad.model.resnet import Backbone
 from tavlad.model.tavlad import TAVLAD
 from tests.commands.made import CLASSES, make_clip, make_model
 
@@ -132,11 +133,12 @@ def test_what_is_no_clips_fault_ends_the_run_at_once(
 def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(
     clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = []
-    load = scoring.load_checkpoint
+    loaded, built = [], []
+    load, build = scoring.load_checkpoint, Backbone.__init__
     monkeypatch.setattr(scoring, "load_checkpoint", lambda folder: (loaded.append(folder), load(folder))[1])
-    other = make_clip(tmp_path / "other.mp4")
-    assert run(model, clip, other).exit_code == 0 and loaded == [model]
+    monkeypatch.setattr(Backbone, "__init__", lambda self, *given: (built.append(given), build(self, *given))[1])
+    other, third = (make_clip(tmp_path / f"{name}.mp4") for name in ("other", "third"))
+    assert run(model, clip, other, third).exit_code == 0 and loaded == [model] and len(built) == 1
     first = make_model(tmp_path / "first", backbone=False)
     outcome = run(first, clip, other)
     assert (outcome.exit_code, outcome.stdout) == (1, "")
