@@ -1,7 +1,9 @@
 """Where and how exactly things are computed, and what a GPU that fails says."""
 
 import os
-from collections.abc import Iterator
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,17 +21,85 @@ def test_a_named_precision_is_taken_at_its_word(name: str) -> None:
     assert devices.precision(name, CPU) == name
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [({"avx2": True}, "float32"), ({"avx512_f": True, "avx512_bf16": True}, "bfloat16"), ({"bf16": True}, "bfloat16")],
-)
-def test_auto_takes_bfloat16_only_where_the_machine_computes_it(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: str
+INTEL = "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\n"
+AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\n"
+NAMELESS = "processor\t: 0\nBogoMIPS\t: 48.00\n"  # as ARM's is
+RULE = [
+    (INTEL, {"avx2": True}, "float32"),
+    (INTEL, {"avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, "float32"),
+    (INTEL, {"avx512_bf16": True, "amx_bf16": True}, "bfloat16"),
+    (AMD, {"avx2": True, "avx512_f": True, "avx512_bf16": False}, "float32"),
+    (AMD, {"avx512_bf16": True}, "bfloat16"),
+    (NAMELESS, {"avx512_bf16": True}, "float32"),
+    (NAMELESS, {"amx_bf16": True}, "bfloat16"),
+    (NAMELESS, {"bf16": True}, "bfloat16"),
+    (NAMELESS, {"sve_bf16": True}, "bfloat16"),
+    (NAMELESS, {"neon": True}, "float32"),
+]
+
+
+@pytest.fixture
+def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A function that makes the processor one whose /proc/cpuinfo is `text`."""
+
+    def become(text: str) -> None:
+        (tmp_path / "cpuinfo").write_text(text)
+        monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
+
+    return become
+
+
+@pytest.mark.parametrize(("cpuinfo", "capabilities", "expected"), RULE)
+def test_auto_takes_bfloat16_only_where_the_machine_is_fast_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+    processor: Callable[[str], None],
+    cpuinfo: str,
+    capabilities: dict[str, bool],
+    expected: str,
 ) -> None:
+    processor(cpuinfo)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert devices.precision("auto", CPU) == expected
     with devices.autocast(CPU, "auto"):
         assert torch.is_autocast_enabled("cpu") == (expected == "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("machine", "cpuinfo", "amx", "avx512_bf16", "expected"),
+    [
+        ("x86_64", INTEL, True, True, "bfloat16"),
+        ("x86_64", INTEL, False, True, "float32"),
+        ("AMD64", AMD, False, True, "bfloat16"),
+        ("AMD64", AMD, False, False, "float32"),
+        ("aarch64", NAMELESS, False, False, "bfloat16"),
+    ],
+)
+def test_the_rule_is_the_same_where_torch_lists_no_capabilities(
+    monkeypatch: pytest.MonkeyPatch,
+    processor: Callable[[str], None],
+    machine: str,
+    cpuinfo: str,
+    amx: bool,
+    avx512_bf16: bool,
+    expected: str,
+) -> None:
+    processor(cpuinfo)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)  # on x86 with any AVX-512
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert devices.precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [("AMD64 Family 25, AuthenticAMD", "bfloat16"), ("", "float32")])
+def test_without_a_cpuinfo_the_platform_names_the_maker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, expected: str
+) -> None:
+    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(platform, "processor", lambda: name)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert devices.precision("auto", CPU) == expected
 
 
 def test_cuda_without_a_gpu_is_an_error_that_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,14 @@
 """`tavlad check`: whether a data set is complete and decodes, and what it costs, before any hour is spent."""
 
 import shutil
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+import numpy as np
+import torch
 
 from tavlad import console
 from tavlad import device as devices
@@ -14,12 +17,17 @@ from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
 from tavlad.data.listing import Problem
 from tavlad.errors import TavladError, gpu_explained
+from tavlad.features.extraction import DTYPES, clip_maps, folded_backbone
+from tavlad.features.views import centre_view
+from tavlad.features.weights import random_weights
 from tavlad.store.store import Store
 from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
 
 MEASURED = 3  # clips
 NAMED = 20  # of a kind
+ROUNDS = 3  # in which the precisions take turns; the best counts
+CLEARLY = 1.1  # times faster, that advice is given
 ADVICE = (
     "Unpack these files again (docs/reproducing.md), or repair them. To go on without some of your clips, name their "
     "ids under dataset.exclude in params.yaml."
@@ -101,6 +109,7 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     try:
         with gpu_explained("extract.batch, stage1.batch and stage2.micro_batch"):
             cost = measure(chosen, len(inventory.classes), settings)
+            rates = _network_rates(settings)
     except (RuntimeError, ValueError, TavladError) as error:
         return [("params.yaml", f"disk and time cannot be measured: {error}")]
     except Exception as error:  # what was found so far took hours to find
@@ -109,6 +118,7 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     work = Work.of(len(inventory.labels), inventory.splits)
     kind = devices.choose(settings.extract.device).type
     _print_times(estimates(cost, work, settings), f"time on this machine's {kind}")
+    _advise(rates, settings)
     _disk(cost, work)
     return []
 
@@ -119,6 +129,35 @@ def _print_times(estimated: Sequence[Estimate], title: str) -> None:
     remark = "rough; index, backbone, codebook and summary were not measured"
     rows.append(console.Row(("all", rough(sum(one.seconds for one in estimated)), remark), "bold"))
     console.table("", ("stage", title, f"from seconds a clip, measured on {MEASURED} clips"), rows)
+
+
+def _network_rates(settings: Settings) -> dict[str, float]:
+    """Frames a second of extract's network in each precision, or on a GPU without bfloat16 in float32 alone."""
+    numbers, device = settings.extract, devices.choose(settings.extract.device)
+    shape = settings.decode.frames, numbers.crop, numbers.crop, 3
+    frames = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    weights = random_weights(1, centre_view(torch.from_numpy(frames[:1]), numbers.crop))
+    names = sorted(DTYPES if device.type == "cpu" else {"float32", devices.precision("auto", device)})
+    pre_relu, draws = numbers.features == "pre_relu", [None] * (1 if device.type == "cpu" else numbers.views)
+    networks = {name: folded_backbone(weights, pre_relu, name, device) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(1 + ROUNDS):  # the first warms up
+        for name, network in networks.items():
+            start = time.perf_counter()
+            clip_maps(network, frames, draws, numbers.crop, numbers.batch)
+            times[name].append(time.perf_counter() - start)
+    return {name: len(draws) * len(frames) / min(took[1:]) for name, took in times.items()}
+
+
+def _advise(rates: Mapping[str, float], settings: Settings) -> None:
+    """Print frames a second by precision, and warn where `precision: auto` is the slower one."""
+    auto = devices.precision("auto", devices.choose(settings.extract.device))
+    measured = ", ".join(f"{rate:.3g} frames/s in {name}" for name, rate in rates.items())
+    console.done(f"network: {measured}; precision: auto is {auto} here")
+    fastest = max(rates, key=lambda name: rates[name])
+    if settings.extract.precision == "auto" and rates[fastest] > CLEARLY * rates[auto]:
+        times = rates[fastest] / rates[auto]
+        console.warn(f"{fastest} is {times:.2g} x as fast here: set precision: {fastest} in params.yaml")
 
 
 def _disk(cost: Cost, work: Work) -> None:

@@ -10,7 +10,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torchvision.models import resnet34
 
 from tavlad.errors import InputError
 
@@ -66,6 +65,8 @@ def check_state(state: Mapping[str, Tensor], source: str) -> None:
 
 @functools.cache
 def _shapes() -> dict[str, tuple[int, ...]]:
+    from torchvision.models import resnet34  # as long to load as torch, and stage 1 needs the classifier alone
+
     with torch.device("meta"):
         state = resnet34().state_dict()
     return {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith("num_batches_tracked")}

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,6 +38,8 @@ class Backbone(nn.Module):
 
     def __init__(self, pre_relu: bool):
         super().__init__()
+        import torchvision  # it takes as long as torch to load, and stage 1 needs no network
+
         whole = torchvision.models.resnet34(weights=None, norm_layer=FrozenBatchNorm2d)
         for name, child in whole.named_children():
             if name not in ("avgpool", "fc"):

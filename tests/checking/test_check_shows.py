@@ -5,7 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from tavlad import device as devices
 from tavlad.checking.estimate import Estimate
 from tavlad.cli import main
 from tavlad.commands import check as command
@@ -62,3 +64,40 @@ def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path, project, ti
     assert f"check: {root} is not a complete" in text
     separator = " │ " if terminal else ": "
     assert f"{FILE}/{FILE}.avi{separator}the file is empty" in text
+
+
+@pytest.mark.parametrize(
+    ("written", "auto", "rates", "advised"),
+    [
+        ("auto", "bfloat16", {"bfloat16": 22.5, "float32": 34.3}, "float32 is 1.5 x as fast"),
+        ("auto", "float32", {"bfloat16": 53.0, "float32": 22.0}, "bfloat16 is 2.4 x as fast"),
+        ("auto", "bfloat16", {"bfloat16": 33.0, "float32": 34.3}, ""),  # no more than noise
+        ("auto", "bfloat16", {"bfloat16": 53.0, "float32": 22.0}, ""),
+        ("auto", "float32", {"float32": 22.0}, ""),
+        ("bfloat16", "float32", {"bfloat16": 53.0, "float32": 22.0}, ""),
+    ],
+)
+def test_a_precision_is_advised_where_auto_is_the_slower_one(monkeypatch, capsys, written, auto, rates, advised):
+    monkeypatch.setattr(devices, "_computes_bfloat16", lambda _device: auto == "bfloat16")
+    command._advise(rates, SimpleNamespace(extract=SimpleNamespace(device="cpu", precision=written)))
+    shown = capsys.readouterr()
+    assert all(f"{rate:.3g} frames/s in {name}" in shown.out for name, rate in rates.items())
+    assert f"precision: auto is {auto} here" in shown.out
+    assert advised in shown.err and bool(advised) == ("in params.yaml" in shown.err)
+
+
+def test_both_precisions_are_measured(tmp_path, project, tiny, monkeypatch):
+    seen = []
+    measured = command.clip_maps
+
+    def clip_maps(network, frames, *rest):
+        seen.append((next(network.parameters()).dtype, frames.shape))
+        return measured(network, frames, *rest)
+
+    monkeypatch.setattr(command, "clip_maps", clip_maps)
+    root = own_clips(tmp_path / "own", tiny)
+    project(root, "folders")
+    result = check(str(root))
+    assert result.exit_code == 0, result.output
+    assert seen == [(torch.bfloat16, (2, 64, 64, 3)), (torch.float32, (2, 64, 64, 3))] * 4
+    assert "frames/s in bfloat16" in result.stdout and "frames/s in float32" in result.stdout
