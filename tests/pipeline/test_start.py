@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TORCHVISION = ["torch", "torch._dynamo", "torchvision"]  # it takes as long to load as torch alone
 LOAD = """
 import ast, importlib, sys
 heavy = {"av", "dvc", "h5py", "matplotlib", "scipy", "sklearn", "torch", "torch._dynamo", "torchvision"}
@@ -28,10 +29,10 @@ print(*sorted(heavy & {*sys.modules}))
         (["pipeline.demo", "pipeline.decode"], ["av", "h5py"]),
         (["pipeline.summary"], ["h5py", "matplotlib"]),
         (["pipeline.stage1"], ["h5py", "torch"]),
-        (["pipeline.backbone", "pipeline.extract", "pipeline.stage2"], ["h5py", "torch", "torchvision"]),
-        (["pipeline.evaluate"], ["h5py", "matplotlib", "torch", "torchvision"]),
+        (["pipeline.backbone", "pipeline.extract", "pipeline.stage2"], ["h5py", *TORCHVISION]),
+        (["pipeline.evaluate"], ["h5py", "matplotlib", *TORCHVISION]),
         (["pipeline.codebook"], ["h5py", "scipy", "sklearn", "torch"]),
-        (["tavlad.commands.predict"], ["av", "h5py", "torch", "torchvision"]),
+        (["tavlad.commands.predict"], ["av", "h5py", *TORCHVISION]),
     ],
     ids=lambda names: "-".join(name.rpartition(".")[2] for name in names),
 )
