@@ -35,7 +35,7 @@ def main(output: Path) -> None:
         index = indexing.build_index(
             root, dataset.layout, dataset.groups, dataset.validation, dataset.exclude, parameters.seed
         )
-        clips = indexing.hashed(root, index.clips)
+        clips = indexing.hashed(root, index.clips, store)
         fresh(output)
         table.write_clips(output / "clips.csv", clips)
         for name, split in zip(table.SPLITS, index.splits, strict=True):

@@ -13,7 +13,8 @@ from tavlad.data.layouts import folders, hmdb51, ucf101
 from tavlad.data.listing import Layout, Listing, Problem, printable
 from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
 from tavlad.errors import InputError
-from tavlad.store.recipes import file_digest
+from tavlad.store.integrity import Digests
+from tavlad.store.store import Store
 
 LAYOUTS = {"ucf101": ucf101.LAYOUT, "hmdb51": hmdb51.LAYOUT, "folders": folders.LAYOUT}
 ADVICE = "Nothing was written. Repair the lists or the files, or name clips to leave out in dataset.exclude."
@@ -77,25 +78,32 @@ def build_index(root: Path, layout: str, groups: str, validation: float, exclude
     return Index(listing.classes, kept, made, excluded, listing.notes)
 
 
-def hashed(root: Path, clips: Sequence[Clip]) -> list[Clip]:
-    """`clips` with the SHA-256 of each present file; `InputError` names the files that cannot be read."""
+def hashed(root: Path, clips: Sequence[Clip], store: Store) -> list[Clip]:
+    """`clips` with the SHA-256 of each present file; `InputError` names the files that cannot be read.
+
+    A file that has not changed since an earlier run is not read again; `store` remembers its digest.
+    """
     present = [clip for clip in clips if clip.status == "present"]
     digests: dict[str, str] = {}
     problems: list[Problem] = []
+    remembered = Digests(root, store.root / "digests")
 
     def attempt(clip: Clip) -> str | OSError:
         try:
-            return file_digest(root / clip.path)
+            return remembered.of(clip.path)
         except OSError as error:
             return error
 
-    with ThreadPoolExecutor() as pool, bar("index: hashing", len(present), "clips") as advance:
-        for clip, result in zip(present, pool.map(attempt, present), strict=True):
-            if isinstance(result, OSError):
-                problems.append((clip.path, f"cannot be read: {result.strerror}"))
-            else:
-                digests[clip.id] = result
-            advance()
+    try:
+        with ThreadPoolExecutor() as pool, bar("index: hashing", len(present), "clips") as advance:
+            for clip, result in zip(present, pool.map(attempt, present), strict=True):
+                if isinstance(result, OSError):
+                    problems.append((clip.path, f"cannot be read: {result.strerror}"))
+                else:
+                    digests[clip.id] = result
+                advance()
+    finally:
+        remembered.save(store.scratch / "digests")
     _raise(problems)
     return [replace(clip, digest=digests.get(clip.id, "")) for clip in clips]
 

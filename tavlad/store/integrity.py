@@ -1,4 +1,4 @@
-"""Whether entries of the work store are still what was written, and errors of the disk in plain words."""
+"""Whether entries of the store are still what was written, and videos what was read; the disk's errors in words."""
 
 import errno
 import hashlib
@@ -8,13 +8,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import time_ns
+from typing import Any
 
 from tavlad.errors import TavladError
+from tavlad.store.recipes import file_digest
 
 Described = dict[str, tuple[int, int, str]]  # of each file of an entry: bytes, time of change in ns, SHA-256
 
 REFUSALS = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 TROUBLE = (errno.EIO, errno.ESTALE, errno.ENOLCK, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)  # no file's own fault
+SETTLED = 10 * 10**9  # ns; a tick of a file system's clock takes up to 2 s, and a server's clock may be late
 RESERVE = 64 << 20  # bytes of the disk that stay free: HDF5 may crash a process that writes to a full one
 
 
@@ -34,7 +38,7 @@ def seal(entry: Path) -> Described:
             os.fsync(opened.fileno())
         file.chmod(0o444)
         state = file.stat()
-        described[str(file.relative_to(entry))] = state.st_size, state.st_mtime_ns, _sha256(file)
+        described[str(file.relative_to(entry))] = state.st_size, state.st_mtime_ns, file_digest(file)
     return described
 
 
@@ -48,7 +52,7 @@ def difference(entry: Path, described: Described, thorough: bool) -> str | None:
         if state.st_size != size:
             return f"{file} has {state.st_size} bytes, not {size}"
         # a time that differs says no more than that the file was touched: clocks may be wrong
-        if (thorough or state.st_mtime_ns != time) and _sha256(file) != digest:
+        if (thorough or state.st_mtime_ns != time) and file_digest(file) != digest:
             return f"{file} has other bytes than were written"
     return None
 
@@ -104,9 +108,49 @@ def disk_named(store: Path, scratch: Path) -> Iterator[None]:
         raise
 
 
-def _sha256(path: Path) -> str:
-    hasher = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
+class Digests:
+    """The digests of the files below `root`, remembered in `folder`, each beside what the system says of its file.
+
+    A file that was changed less than `SETTLED` before it was read is not remembered: if it is changed once more, within
+    a tick of the file system's clock, the system says the same of it as before.
+    """
+
+    def __init__(self, root: Path, folder: Path):
+        name = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()
+        self.root, self.file = root, folder / name
+        self.known = self._load()
+        self.new: dict[str, list[Any]] = {}
+
+    def of(self, path: str) -> str:
+        """The SHA-256 of the file at `path`, which is read if it may have changed; OSError."""
+        file, now = self.root / path, time_ns()
+        before = _state(file)
+        *state, digest = self.known.get(path, [""])
+        if state != before:
+            digest = file_digest(file)
+            if _state(file) == before and max(before[-2:]) < now - SETTLED:
+                self.new[path] = [*before, digest]
+        return str(digest)
+
+    def save(self, aside: Path) -> None:
+        """Remember what is new, by way of the new file `aside`; of two processes that save at once, one is whole."""
+        if self.new:
+            body = json.dumps(self.known | self.new, sort_keys=True).encode()
+            aside.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+            os.replace(aside, self.file)
+
+    def _load(self) -> dict[str, list[Any]]:
+        """What is remembered by path; nothing if the file is not whole."""
+        try:
+            checksum, _, body = self.file.read_bytes().partition(b"\n")
+        except OSError:
+            return {}
+        known: dict[str, list[Any]] = json.loads(body) if hashlib.sha256(body).hexdigest().encode() == checksum else {}
+        return known
+
+
+def _state(file: Path) -> list[int]:
+    """What is another once a file has changed: device, inode, bytes; times, in ns, of its bytes and of the rest."""
+    with open(file, "rb", buffering=0) as opened:  # only then is a server asked, and not what was known of it before
+        state = os.fstat(opened.fileno())
+    return [state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]

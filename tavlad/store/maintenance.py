@@ -29,9 +29,11 @@ class Verdict:
 def prune_entries(store: Store, everything: bool) -> tuple[int, int]:
     """Remove the entries that nothing else holds by a hard link, or all; how many they were, and their bytes.
 
-    What other machines left unfinished goes as well, after a week.
+    What other machines left unfinished goes as well, after a week; with all entries also what is known of videos.
     """
     sweep_foreign_folders(store.root / "tmp")
+    for file in (store.root / "digests").iterdir() if everything else ():
+        file.unlink(missing_ok=True)
     removed, weight = 0, 0
     for stage, entry in store.entries():
         states = [file.stat() for file in files_of(entry)]

@@ -22,7 +22,7 @@ ROOMS = ("tavlad", "pipeline")
 SILENT = {
     "tavlad.console": "what a stage prints while it works",
     "tavlad.errors": "what is said of errors",
-    "tavlad.store.integrity": "whether an entry is still what was written",
+    "tavlad.store.integrity": "whether an entry is still what was written, and a video what was read",
     "tavlad.store.locking": "who waits for whom",
     "tavlad.store.making": "how results are found or made, and published",
     "tavlad.store.recipes": "the names of results",

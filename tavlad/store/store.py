@@ -23,7 +23,7 @@ from tavlad.errors import TavladError
 from tavlad.store import integrity, locking
 from tavlad.store.integrity import files_of
 
-HOUSEKEEPING = ("tmp", "locks", "notes")
+HOUSEKEEPING = ("tmp", "locks", "notes", "digests")  # digests: those of videos, by stage index
 UNKNOWN: Mapping[str, str] = MappingProxyType({})
 CHECKSUMS = ("decode", "extract")  # many large files with checksums of their own: hashed only if they were touched
 

@@ -9,6 +9,8 @@ import pytest
 from tavlad.data import indexing
 from tavlad.data.indexing import Index
 from tavlad.errors import TavladError
+from tavlad.store import integrity
+from tavlad.store.store import Store
 
 ODD = ["a #1", "b & c", "d; e!", "[f] g", 'h, "i"', "ü 日本"]
 
@@ -107,7 +109,7 @@ def test_a_missing_video_is_recorded_and_others_are_counted(tmp_path: Path) -> N
     assert [clip.id for clip in index.clips if clip.status == "missing"] == ["a/v_a_g02_c01"]
     assert index.notes == ["1 videos on disk are in no list"]
     assert "6 clips (1 missing) of 2 classes" in index.summary()
-    digests = {clip.path: clip.digest for clip in indexing.hashed(root, index.clips)}
+    digests = {clip.path: clip.digest for clip in indexing.hashed(root, index.clips, Store(tmp_path / "store"))}
     assert digests.pop("a/v_a_g02_c01.avi") == ""
     assert digests == {path: hashlib.sha256(path.encode()).hexdigest() for path in digests}
 
@@ -306,7 +308,7 @@ def test_unreadable_files_are_all_named(tmp_path: Path, monkeypatch: pytest.Monk
             raise PermissionError(13, "Permission denied")
         return "0"
 
-    monkeypatch.setattr(indexing, "file_digest", refuse)
+    monkeypatch.setattr(integrity, "file_digest", refuse)
     with pytest.raises(TavladError) as caught:
-        indexing.hashed(root, index.clips)
+        indexing.hashed(root, index.clips, Store(tmp_path / "store"))
     assert [name for name, _ in caught.value.rows] == ["a/v_a_g02_c01.avi", "b/v_b_g02_c01.avi"]

@@ -7,6 +7,7 @@ import pytest
 
 from tavlad.data import indexing
 from tavlad.data.indexing import Index
+from tavlad.store.store import Store
 
 SHARED = Path(__file__).parents[2] / "../shared"
 LISTS = SHARED / "splits"
@@ -125,11 +126,11 @@ def test_validation_is_a_stratified_share_of_train(layout: str, request: pytest.
 
 
 @pytest.mark.skipif(not (SHARED / "clips/ps7_mhi").is_dir(), reason="no clips in ../shared/clips/ps7_mhi")
-def test_ps7_mhi_holds_out_one_person_per_split() -> None:
+def test_ps7_mhi_holds_out_one_person_per_split(tmp_path: Path) -> None:
     index = indexing.build_index(SHARED / "clips/ps7_mhi", "folders", r"P(\d)T", 0.0, [], 0)
     assert index.classes == ["action1", "action2", "action3"]
     assert sizes(index) == [(18, 9)] * 3
     for number, split in enumerate(index.splits, 1):
         assert all(f"P{number}T" in one for one in split.test)
-    clips = indexing.hashed(SHARED / "clips/ps7_mhi", index.clips)
+    clips = indexing.hashed(SHARED / "clips/ps7_mhi", index.clips, Store(tmp_path))
     assert all(len(clip.digest) == 64 for clip in clips)

@@ -1,5 +1,6 @@
 """The stage `index` as it is called: what it writes, and how it fails."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.index import main
 from tavlad.data import table
+from tavlad.store import integrity
 from tests.stages import own_code
 
 PARAMS = """
@@ -58,6 +60,20 @@ def test_the_same_input_gives_the_same_bytes(project: Path) -> None:
     assert written(project) == first
     run(project, seed="1")
     assert written(project) != first
+
+
+def test_a_second_run_reads_no_video_and_writes_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "SETTLED", -(10**9))
+    run(project)
+    first = written(project)
+    with monkeypatch.context() as patched:
+        patched.setattr(integrity, "file_digest", None)
+        assert run(project).exit_code == 0 and written(project) == first
+    time.sleep(0.02)  # longer than a tick of the clock
+    (project / "videos/one/p0_0.avi").write_text("0eno")
+    run(project)
+    changed = set(written(project)["clips.csv"].splitlines()) - set(first["clips.csv"].splitlines())
+    assert [line.split(b",")[0] for line in changed] == [b"one/p0_0"]
 
 
 def test_what_is_excluded_is_recorded_per_split(project: Path) -> None:
