@@ -9,20 +9,17 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from tavlad import device as devices
 from tavlad.features import cache
 from tavlad.features.backbone import load_backbone
 from tavlad.features.views import Draw, augmented_view, centre_view, draws_of
-from tavlad.model.resnet import Backbone
+from tavlad.model.precision import DTYPES
+from tavlad.model.resnet import Backbone, fold
 from tavlad.store.inputs import Input
 from tavlad.store.making import Place
 from tavlad.video.jpeg import load_frames
-
-PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # of a block, and of its downsampling
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def folded_backbone(state: Mapping[str, Tensor], pre_relu: bool, precision: str, device: torch.device) -> Backbone:
@@ -33,16 +30,6 @@ def folded_backbone(state: Mapping[str, Tensor], pre_relu: bool, precision: str,
     network = Backbone(pre_relu=pre_relu)
     network.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith("fc.")})
     return fold(network.eval()).to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
-
-
-def fold(network: Backbone) -> Backbone:
-    """Replace every convolution with batch-norm of `network` (in evaluation mode) by one convolution that does both."""
-    for block in network.modules():
-        for conv, norm in PAIRS:
-            if isinstance(getattr(block, norm, None), nn.BatchNorm2d):
-                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
-                setattr(block, norm, nn.Identity())
-    return network
 
 
 def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None], crop: int, batch: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 EPS = 1e-6  # with 1e-12, near-empty clusters become unit vectors and the gradient at zero is 1e12
 REACH = 69.0  # nats below a maximum: e^-69 is 1e-30, which products may still make 1e-8 times smaller
 

@@ -1,12 +1,16 @@
 """ResNet-34 cut where the method cuts it: a trunk that is never trained, layer 4, and the ImageNet classifier apart."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CHANNELS = 512
 IMAGENET_CLASSES = 1000
+PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # of a block, and of its downsampling
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
@@ -65,3 +69,13 @@ def last_maps(layer4: nn.Sequential, x: Tensor, pre_relu: bool) -> Tensor:
     y = last.relu(last.bn1(last.conv1(x)))
     y = last.bn2(last.conv2(y)) + x  # the last block keeps its input's shape: no downsampling
     return y if pre_relu else F.relu(y)
+
+
+def fold(network: Network) -> Network:
+    """Replace every convolution with batch-norm of `network` (in evaluation mode) by one convolution that does both."""
+    for block in network.modules():
+        for conv, norm in PAIRS:
+            if isinstance(getattr(block, norm, None), nn.BatchNorm2d):
+                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
+                setattr(block, norm, nn.Identity())
+    return network

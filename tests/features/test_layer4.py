@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tavlad.features.extraction import clip_maps, fold, folded_backbone
+from tavlad.features.extraction import clip_maps, folded_backbone
 from tavlad.features.views import Draw, augmented_view, centre_view
-from tavlad.model.resnet import Backbone
+from tavlad.model.resnet import Backbone, fold
 
 CPU = torch.device("cpu")
 DRAWS = [None, Draw(0.875, "top left", True)]
