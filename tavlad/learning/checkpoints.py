@@ -93,7 +93,8 @@ class EpochState:
             curve = json.loads(opened.metadata()["tavlad"])["curve"]
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
         for name, parameter in named.items():
-            parameter.data.copy_(tensors[f"weight.{name}"])
+            with torch.no_grad():  # not by way of `.data`: a folded copy must notice
+                parameter.copy_(tensors[f"weight.{name}"])
             optimiser.state[parameter] = _moments(tensors, name, parameter)
         best = {name: tensors[f"best.{name}"].to(p.device) for name, p in named.items() if f"best.{name}" in tensors}
         return Progress(curve, best or None)

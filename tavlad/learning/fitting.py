@@ -121,8 +121,9 @@ def fit(
             _remember(progress, row, named, validate)
             state.save(progress, named, optimiser)
     if progress.best is not None:
-        for name, parameter in named.items():
-            parameter.data.copy_(progress.best[name])
+        with torch.no_grad():
+            for name, parameter in named.items():
+                parameter.copy_(progress.best[name])
     return progress.curve
 
 

@@ -19,7 +19,8 @@ from tavlad.learning.curve import Row
 from tavlad.learning.fitting import Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import class_scores
 from tavlad.learning.loading import Clips, EpochSampler, loader
-from tavlad.model.resnet import Backbone
+from tavlad.model.precision import DTYPES
+from tavlad.model.resnet import Backbone, memory_layout
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs, rng_for
 from tavlad.store.making import Place
@@ -80,7 +81,7 @@ def frame_path(file: Path) -> dict[str, int]:
 def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState) -> list[Row]:
     """Train the parts of `model` in place from the frame store; the learning curve."""
     model.to(speed.device)
-    model.to(memory_format=torch.channels_last)  # the faster layout for the convolutions
+    model.to(memory_format=memory_layout(speed.device, DTYPES[wanted.precision]))
     training, frames = wanted.training, wanted.frames.folder
     sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)
     clips = Clips(training.ids, training.labels, partial(_stored_frames, frames))

@@ -44,3 +44,9 @@ def flush_to_zero(x: Tensor) -> Tensor:
     """The sum or difference `x`, in place, with 0 for all within e^-REACH of it: a rounding, which gradients pass."""
     torch.hardshrink(x.detach(), math.exp(-REACH), out=x.detach())
     return x
+
+
+def lowered(weight: Tensor) -> torch.dtype:
+    """The type in which convolutions with `weight` compute: that of autocast where it is on, else its own."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

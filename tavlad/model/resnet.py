@@ -1,7 +1,10 @@
 """ResNet-34 cut where the method cuts it: a trunk that is never trained, layer 4, and the ImageNet classifier apart."""
 
+import copy
+from collections import OrderedDict
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -32,13 +35,6 @@ class Backbone(nn.Module):
     """
 
     layer4: nn.Sequential
-    conv1: nn.Module
-    bn1: nn.Module
-    relu: nn.Module
-    maxpool: nn.Module
-    layer1: nn.Module
-    layer2: nn.Module
-    layer3: nn.Module
 
     def __init__(self, pre_relu: bool):
         super().__init__()
@@ -52,13 +48,11 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Normalised frames (B, 3, H, W) to layer-4 maps (B, 512, H/32, W/32)."""
-        return last_maps(self.layer4, self.trunk(frames), self.pre_relu)
+        return last_maps(self.layer4, self.trunk()(frames), self.pre_relu)
 
-    def trunk(self, frames: Tensor) -> Tensor:
-        """Frames (B, 3, H, W) to layer-3 maps (B, 256, H/16, W/16)."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(frames))))
-        maps: Tensor = self.layer3(self.layer2(self.layer1(x)))
-        return maps
+    def trunk(self) -> nn.Sequential:
+        """All before layer 4: frames (B, 3, H, W) to layer-3 maps (B, 256, H/16, W/16)."""
+        return nn.Sequential(OrderedDict((name, child) for name, child in self.named_children() if name != "layer4"))
 
 
 def last_maps(layer4: nn.Sequential, x: Tensor, pre_relu: bool) -> Tensor:
@@ -71,6 +65,11 @@ def last_maps(layer4: nn.Sequential, x: Tensor, pre_relu: bool) -> Tensor:
     return y if pre_relu else F.relu(y)
 
 
+def memory_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format:
+    """The layout in which layer 4's convolutions are the faster; those of the trunk always are in channels last."""
+    return torch.channels_last if device.type == "cuda" or dtype == torch.bfloat16 else torch.contiguous_format
+
+
 def fold(network: Network) -> Network:
     """Replace every convolution with batch-norm of `network` (in evaluation mode) by one convolution that does both."""
     for block in network.modules():
@@ -79,3 +78,29 @@ def fold(network: Network) -> Network:
                 setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
                 setattr(block, norm, nn.Identity())
     return network
+
+
+class FoldedCopy:
+    """A folded copy of a network that does not train; it stands beside the network, and in no state_dict.
+
+    It is made again whenever a tensor of the network was replaced (`to`, `double`) or written to (`load_state_dict`, an
+    optimiser): it cannot be stale, but for writes by way of `.data`, which torch does not count.
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[Any, list[Tensor], Any] = (None, [], None)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return FoldedCopy, ()  # a copy of a model folds for itself
+
+    def of(self, network: Network, dtype: torch.dtype, layout: torch.memory_format) -> Network:
+        """The copy of `network`, folded in the network's own type and then stored as `dtype` in `layout`."""
+        tensors = [*network.parameters(), *network.buffers()]
+        key = dtype, layout, [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+        if self._made[0] != key:
+            with torch.inference_mode(False), torch.no_grad():
+                made = fold(copy.deepcopy(network).eval()).requires_grad_(False).to(dtype).to(memory_format=layout)
+            # the tensors are held so that no others get their addresses
+            self._made = key, [tensor.detach() for tensor in tensors], made
+        folded: Network = self._made[2]
+        return folded

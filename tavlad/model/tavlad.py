@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from tavlad.model import temporal as temporal_room
 from tavlad.model.attention import ClassActivationAttention
-from tavlad.model.precision import exact, no_autocast, unit
-from tavlad.model.resnet import CHANNELS, IMAGENET_CLASSES, Backbone, last_maps
+from tavlad.model.precision import exact, lowered, no_autocast, unit
+from tavlad.model.resnet import CHANNELS, IMAGENET_CLASSES, Backbone, FoldedCopy, last_maps, memory_layout
 from tavlad.model.settings import ModelSettings
 from tavlad.model.vlad import VLAD
 
@@ -26,6 +26,7 @@ class TAVLAD(nn.Module):
         self.settings, self.clusters = settings, len(centers)
         self.backbone: Backbone | None = None
         self.attention_layer4: nn.Sequential | None = None
+        self._trunk, self._layer4, self._attention_layer4 = FoldedCopy(), FoldedCopy(), FoldedCopy()
         self.attention: ClassActivationAttention | None = None
         width = CHANNELS
         if settings.pooling == "vlad":
@@ -57,17 +58,27 @@ class TAVLAD(nn.Module):
     def maps_of(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (B, T, 3, H, W) -> maps (B, T, C, H/32, W/32) to encode, and the maps that attention looks at.
 
-        The two are the same tensor, unless the attention is decoupled.
+        The two are the same tensor, unless the attention is decoupled. What takes no gradient runs folded: the trunk
+        and decoupled attention always, and layer 4 where no gradient is asked for.
         """
         if self.backbone is None:
             raise RuntimeError(
                 "this model has no backbone (a stage 1 checkpoint): use forward_maps, or a stage 2 checkpoint"
             )
-        x = self.backbone.trunk(frames.flatten(0, 1))
-        maps = last_maps(self.backbone.layer4, x, self.backbone.pre_relu).unflatten(0, frames.shape[:2])
+        first, layer4 = self.backbone.trunk(), self.backbone.layer4
+        dtype = lowered(next(first.parameters()))
+        layout = memory_layout(frames.device, dtype)
+        with torch.no_grad():  # the trunk never trains
+            images = frames.flatten(0, 1).to(dtype, memory_format=torch.channels_last)
+            x = self._trunk.of(first, dtype, torch.channels_last)(images).contiguous(memory_format=layout)
+        if not torch.is_grad_enabled():
+            layer4 = self._layer4.of(layer4, dtype, layout)
+        maps = last_maps(layer4, x, self.backbone.pre_relu).unflatten(0, frames.shape[:2])
         if self.attention_layer4 is None:
             return maps, maps
-        seen = last_maps(self.attention_layer4, x, self.backbone.pre_relu)
+        with torch.no_grad():  # nor does the copy
+            attending = self._attention_layer4.of(self.attention_layer4, dtype, layout)
+            seen = last_maps(attending, x, self.backbone.pre_relu)
         return maps, seen.unflatten(0, frames.shape[:2])
 
     def classify(self, maps: Tensor, seen: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ Damage = Callable[[bytes, Generator], bytes]
 HEADER = 2048  # bytes in which every container has most of its header
 LIES = (0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1)  # for fields of 32 bits
 # The bytes from a chunk's or box's name to fields of 32 bits in it. AVI is little-endian, MP4 big-endian.
-FRAME_COUNTS = {b"avih": (20,), b"strh": (36,), b"stts": (8,), b"stsz": (12,)}
-SIZES = {b"avih": (36, 40), b"strf": (8, 12), b"tkhd": (80, 84), b"avc1": (28,)}
-TIMES = {b"avih": (4,), b"strh": (24, 28, 32), b"stts": (12,), b"mdhd": (16, 20), b"mvhd": (16, 20), b"ctts": (12,)}
+FRAME_COUNTS = {b"avih": (24,), b"strh": (40,), b"stts": (8, 12), b"stsz": (12,)}
+SIZES = {b"avih": (40, 44), b"strf": (12, 16), b"tkhd": (80, 84), b"avc1": (28,)}
+TIMES = {b"avih": (8,), b"strh": (28, 32, 36), b"stts": (16,), b"mdhd": (16, 20), b"mvhd": (16, 20), b"ctts": (16,)}
 
 
 def truncated(data: bytes, rng: Generator) -> bytes:

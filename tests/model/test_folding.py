@@ -1,0 +1,174 @@
+"""What takes no gradient runs folded: the same values and gradients, never stale, and in no checkpoint."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tavlad.learning.checkpoints import Facts, load_checkpoint, save_checkpoint
+from tavlad.learning.fitting import PARTS, Schedule, adam, select
+from tavlad.learning.inference import class_scores
+from tavlad.model.resnet import Backbone, last_maps, memory_layout
+from tavlad.model.tavlad import TAVLAD
+from tests.models import small_model
+
+ATTENTIONS = ("joint", "decoupled", "none")
+PLAN = Schedule(epochs=1, lr=0.1, lr_head=0.1, halve_every=1, micro_batch=2, clip=0.0, eps=1e-8, weight_decay=0.0)
+CPU = torch.device("cpu")
+
+
+def build(**changes: str) -> TAVLAD:
+    """A model whose batch-norms are unlike those of a new network: statistics and weights are drawn."""
+    model = small_model(3, 0, backbone=True, dropout=0.0, **changes)
+    shake(model)
+    return model
+
+
+@torch.no_grad()
+def shake(model: TAVLAD, seed: int = 1) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+        for tensor in (norm.weight, norm.running_var):
+            tensor.copy_(torch.rand(tensor.shape, generator=draw) * 0.5 + 0.5)
+        for tensor in (norm.bias, norm.running_mean):
+            tensor.copy_(torch.randn(tensor.shape, generator=draw) * 0.2)
+
+
+def frames(dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(2), dtype=torch.float64).to(dtype)
+
+
+def unfolded_maps(model: TAVLAD, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The maps to encode and to attend by, by way of every batch-norm."""
+    backbone = model.backbone
+    x = nn.Sequential(*list(backbone.children())[:-1])(images.flatten(0, 1))
+    maps, seen = (
+        last_maps(layer4, x, backbone.pre_relu).unflatten(0, images.shape[:2])
+        for layer4 in (backbone.layer4, model.attention_layer4 or backbone.layer4)
+    )
+    return maps, seen
+
+
+def unfolded(model: TAVLAD, images: Tensor) -> Tensor:
+    return model.classify(*unfolded_maps(model, images))
+
+
+def gradients(model: TAVLAD, logits: Tensor) -> dict[str, Tensor]:
+    model.zero_grad()
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize(("attention", "features"), [("joint", "relu"), ("decoupled", "pre_relu"), ("none", "relu")])
+def test_logits_and_gradients_are_those_of_the_unfolded_model(attention: str, features: str) -> None:
+    model = build(attention=attention, features=features).double().train()
+    select(model, PARTS)
+    images = frames(torch.float64)
+    expected = unfolded(model, images)
+    reference = gradients(model, expected)
+    found = model(images)
+    trained = gradients(model, found)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    assert trained.keys() == reference.keys() and any("layer4" in name for name in trained)
+    for name, gradient in reference.items():
+        torch.testing.assert_close(trained[name], gradient, rtol=1e-8, atol=1e-10 * float(gradient.abs().max()))
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("float32", 2e-5), ("bfloat16", 0.03)])
+def test_rounding_moves_maps_by_no_more_than_the_precision_has(precision: str, bound: float) -> None:
+    model = build(attention="decoupled", features="pre_relu")
+    images = frames()
+    with torch.no_grad():
+        expected = unfolded_maps(model, images)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            found = model.maps_of(images)
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).abs().max() <= bound * other.abs().max()
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_batch_norm_runs_in_layer_4_alone_and_only_in_training(attention: str) -> None:
+    model, ran = build(attention=attention), set()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(lambda *_, name=name: ran.add(name))
+    with torch.no_grad():
+        model(frames())
+    assert ran == set()
+    model(frames())
+    assert len(ran) == 7 and all(name.startswith("backbone.layer4.") for name in ran)
+
+
+def replaced(model: TAVLAD) -> None:
+    other = build(attention="decoupled")
+    shake(other, 9)
+    model.load_state_dict(other.state_dict())
+
+
+def stepped(model: TAVLAD) -> None:
+    optimiser = adam(select(model, PARTS), PLAN)
+    nn.functional.cross_entropy(model(frames()), torch.tensor([0, 1])).backward()
+    optimiser.step()
+
+
+def there_and_back(model: TAVLAD) -> None:
+    model.half()
+    shake(model.float(), 9)
+
+
+CHANGES = [replaced, stepped, there_and_back, lambda model: shake(model, 9), lambda model: shake(copy.deepcopy(model))]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["loaded", "stepped", "to and fro", "in place", "only a copy"])
+def test_a_folded_copy_is_never_stale(change: Callable[[TAVLAD], None]) -> None:
+    model = build(attention="decoupled")
+    with torch.no_grad():
+        model(frames())
+    change(model)
+    with torch.no_grad():
+        fresh = build(attention="decoupled")
+        fresh.load_state_dict(model.state_dict())
+        assert torch.equal(model(frames()), fresh(frames()))
+        torch.testing.assert_close(model(frames()), unfolded(model, frames()), rtol=1e-3, atol=1e-4)
+        assert model.double()(frames(torch.float64)).dtype == torch.float64
+
+
+def test_what_is_folded_is_in_no_state_and_needs_no_graph() -> None:
+    model = build(attention="decoupled")
+    names = list(model.state_dict())
+    logits = model(frames())
+    assert list(model.state_dict()) == names
+    assert [name for name in names if name.startswith("backbone.")] == [
+        f"backbone.{name}" for name in Backbone(pre_relu=False).state_dict()
+    ]
+    model.backbone.requires_grad_(True)
+    assert not any(name.startswith(("backbone.conv1", "backbone.layer3")) for name in gradients(model, logits))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_validation_in_training_gives_the_bits_of_the_checkpoint(tmp_path: Path, precision: str) -> None:
+    model = build(attention="decoupled")
+    model.to(memory_format=torch.channels_last)
+    stepped(model)
+    model.eval()
+    save_checkpoint(tmp_path / "model.safetensors", model, Facts(("a", "b", "c"), precision, "recipe", 2, 40, 32, 95))
+    stored = np.random.default_rng(3).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
+    loaded, _ = load_checkpoint(tmp_path)
+    with torch.inference_mode():  # as a copy made here must serve a training too
+        class_scores(loaded, stored, 32, precision, CPU)
+    first, second = (class_scores(one, stored, 32, precision, CPU) for one in (model, loaded))
+    np.testing.assert_array_equal(first, second)
+    stepped(loaded)
+
+
+def test_layer_4_has_the_faster_layout() -> None:
+    assert memory_layout(CPU, torch.float32) == torch.contiguous_format
+    assert (
+        memory_layout(CPU, torch.bfloat16) == memory_layout(torch.device("cuda"), torch.float32) == torch.channels_last
+    )
