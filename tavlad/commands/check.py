@@ -17,9 +17,10 @@ from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
 from tavlad.data.listing import Problem
 from tavlad.errors import TavladError, gpu_explained
-from tavlad.features.extraction import DTYPES, clip_maps, folded_backbone
+from tavlad.features.extraction import clip_maps, folded_backbone
 from tavlad.features.views import centre_view
 from tavlad.features.weights import random_weights
+from tavlad.model.precision import DTYPES
 from tavlad.store.store import Store
 from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
