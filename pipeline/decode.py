@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import click
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.code import own_code
 from pipeline.dataset import Dataset
 from tavlad import console
 from tavlad.data.table import read_clips
-from tavlad.params import Section
+from tavlad.params import Section, Workers
 from tavlad.store.making import fresh, publish
 from tavlad.store.store import Store
 
@@ -33,7 +33,7 @@ class Parameters(Section):
     damage: NonNegativeFloat
     deadline: PositiveFloat
     memory: PositiveInt
-    workers: NonNegativeInt
+    workers: Workers
 
 
 @click.command()

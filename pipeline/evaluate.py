@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import click
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
 from tavlad.data.table import read_classes, read_examples
-from tavlad.params import Device, Section
+from tavlad.params import Device, Section, Workers
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import fresh, made, publish
 from tavlad.store.recipes import file_digest
@@ -26,7 +26,7 @@ class Parameters(Section):
     top: PositiveInt
     deterministic: bool
     device: Device
-    workers: NonNegativeInt
+    workers: Workers
 
 
 @click.command()

@@ -14,7 +14,7 @@ from tavlad import console
 from tavlad.data.table import read_clips
 from tavlad.errors import TavladError
 from tavlad.model.settings import Features
-from tavlad.params import Device, Precision, Section
+from tavlad.params import Device, Precision, Section, Workers
 from tavlad.store.inputs import Input
 from tavlad.store.making import fresh, made_all, publish
 from tavlad.store.store import Store
@@ -40,7 +40,7 @@ class Parameters(Section):
     precision: Precision
     deterministic: bool
     device: Device
-    workers: NonNegativeInt
+    workers: Workers
 
 
 @click.command()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tavlad.params import Device, Precision, Section
+from tavlad.params import Device, Precision, Section, Workers
 
 
 class TrainingSection(Section):
@@ -19,7 +19,7 @@ class TrainingSection(Section):
     weight_decay: NonNegativeFloat
     seed: NonNegativeInt
     device: Device
-    workers: NonNegativeInt
+    workers: Workers
     precision: Precision
     deterministic: bool
 

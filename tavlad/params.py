@@ -1,9 +1,10 @@
 """The one door for numbers: a section of params.yaml becomes a frozen, checked object."""
 
+import os
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeInt, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from typing_extensions import Self
@@ -12,6 +13,14 @@ from tavlad.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def available_cpus() -> int:
+    """The number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+Workers = Annotated[NonNegativeInt, BeforeValidator(lambda given: available_cpus() if given == "auto" else given)]
 
 
 class Section(BaseModel):

@@ -6,7 +6,7 @@ import pytest
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 
 from tavlad.errors import TavladError
-from tavlad.params import Section, read_yaml
+from tavlad.params import Section, Workers, available_cpus, read_yaml
 
 
 class Bake(Section):
@@ -17,6 +17,11 @@ class Bake(Section):
     heat: PositiveFloat
     oven: Literal["gas", "electric"]
     seed: int
+
+
+class Kitchen(Section):
+    section: ClassVar[str] = "kitchen"
+    workers: Workers
 
 
 GOOD = "seed: 3\nother: 1\nbake:\n  minutes: 4\n  heat: 1e-05\n  oven: gas\n"
@@ -71,3 +76,14 @@ def test_a_file_that_holds_no_parameters(tmp_path, text):
 def test_a_missing_file(tmp_path):
     with pytest.raises(TavladError, match=r"dvc\.yaml"):
         read_yaml(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(("given", "meant"), [("auto", available_cpus()), ("0", 0), ("7", 7)])
+def test_so_many_workers_as_cores_or_as_asked_for(tmp_path, given, meant):
+    assert Kitchen.load(written(tmp_path, f"kitchen:\n  workers: {given}\n")).workers == meant
+
+
+@pytest.mark.parametrize("given", ["-1", "1.5", "many", "true", "null"])
+def test_another_number_of_workers_is_refused(tmp_path, given):
+    with pytest.raises(TavladError, match=r"kitchen\.workers"):
+        Kitchen.load(written(tmp_path, f"kitchen:\n  workers: {given}\n"))

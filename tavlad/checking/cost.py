@@ -21,12 +21,12 @@ from tavlad.learning import stage1, stage2
 from tavlad.learning.inference import class_scores
 from tavlad.model.resnet import CHANNELS
 from tavlad.model.tavlad import TAVLAD
+from tavlad.params import available_cpus
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
 from tavlad.store.store import Store
 from tavlad.video.decode import decode_clip
 from tavlad.video.jpeg import load_frames
-from tavlad.video.workers import available_cpus
 
 VIEWS = 2  # of each clip, the centre crop and an augmented one, stand for all
 NONE = Examples((), ())
@@ -60,7 +60,7 @@ def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
 
 
 def _decode(videos: Sequence[Path], ids: Sequence[str], frames: Path, settings: Settings) -> float:
-    numbers, cpus = settings.decode, available_cpus()
+    numbers = settings.decode
     sizes = numbers.frames, numbers.short_side, numbers.jpeg_quality
     frames.mkdir()
     decode_clip(str(videos[0]), str(frames.parent / "warm-up.h5"), "warm-up", *sizes, "check")
@@ -68,7 +68,7 @@ def _decode(videos: Sequence[Path], ids: Sequence[str], frames: Path, settings: 
     start = clock(cpu)
     for clip, video in zip(ids, videos, strict=True):
         decode_clip(str(video), str(frames / f"{clip}.h5"), clip, *sizes, "check")
-    return (clock(cpu) - start) / len(ids) / min(numbers.workers or cpus, cpus)
+    return (clock(cpu) - start) / len(ids) / min(max(1, numbers.workers), available_cpus())
 
 
 def _extract(

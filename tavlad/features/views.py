@@ -36,28 +36,33 @@ def draws_of(seed: int, clip_id: str, count: int) -> list[Draw | None]:
 
 def centre_view(frames: Tensor, crop: int) -> Tensor:
     """Centre of frames uint8 (T,H,W,3), not rescaled -> float32 (T,3,crop,crop), normalised; too small: ValueError."""
-    return _normalise(_square(frames, crop, "centre").float())
+    return as_seen(square_of(frames, None, crop), None, crop)
 
 
 def augmented_view(frames: Tensor, draw: Draw, crop: int) -> Tensor:
     """What `draw` cuts from frames uint8 (T,H,W,3), resized, flipped -> float32 (T,3,crop,crop), normalised."""
-    side = round(draw.scale * min(frames.shape[1:3]))
-    square = _square(frames, side, draw.corner).float()
-    if side != crop:
-        square = F.interpolate(square, (crop, crop), mode="bilinear", align_corners=False, antialias=True)
-    return _normalise(square.flip(-1) if draw.flip else square)
+    return as_seen(square_of(frames, draw, crop), draw, crop)
 
 
-def _square(frames: Tensor, side: int, corner: str) -> Tensor:
-    """The (T,3,side,side) part of frames (T,H,W,3) at `corner`."""
+def square_of(frames: Tensor, draw: Draw | None, crop: int) -> Tensor:
+    """The part (T,side,side,3) that `draw` (None: the centre crop) cuts from frames (T,H,W,3), as yet unchanged."""
     height, width = frames.shape[1:3]
+    side, corner = (crop, "centre") if draw is None else (round(draw.scale * min(height, width)), draw.corner)
     if side > min(height, width):
         raise ValueError(f"a crop of {side} pixels does not fit into frames of {width}x{height}")
     top, left = (height - side) // 2, (width - side) // 2
     if corner != "centre":
         vertical, horizontal = corner.split()
         top, left = (height - side) * (vertical == "bottom"), (width - side) * (horizontal == "right")
-    return frames[:, top : top + side, left : left + side].permute(0, 3, 1, 2)
+    return frames[:, top : top + side, left : left + side]
+
+
+def as_seen(square: Tensor, draw: Draw | None, crop: int) -> Tensor:
+    """Such a part, uint8 (T,side,side,3), as the network sees it: float32 (T,3,crop,crop)."""
+    levels = square.permute(0, 3, 1, 2).float()
+    if levels.shape[-1] != crop:
+        levels = F.interpolate(levels, (crop, crop), mode="bilinear", align_corners=False, antialias=True)
+    return _normalise(levels.flip(-1) if draw is not None and draw.flip else levels)
 
 
 def _normalise(images: Tensor) -> Tensor:

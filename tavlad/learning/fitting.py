@@ -15,7 +15,7 @@ from tavlad.data.table import Examples
 from tavlad.errors import TavladError
 from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.learning.curve import Row
-from tavlad.learning.loading import EpochSampler, Loader, mix
+from tavlad.learning.loading import EpochSampler, Loader, Tensors, mix
 from tavlad.model.settings import Part
 from tavlad.model.tavlad import TAVLAD
 
@@ -50,7 +50,7 @@ def part_of_parameter(name: str, model: TAVLAD) -> str | None:
     return {"vlad": "vlad", "temporal": "gru", "classifier": "classifier"}.get(room)
 
 
-Logits = Callable[[Sequence[str], Sequence[Tensor], int], Tensor]  # (clip ids, inputs, epoch) -> logits (B, Y)
+Logits = Callable[[Sequence[str], Tensors, int], Tensor]  # (clip ids, inputs, epoch) -> logits (B, Y)
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 Read = Callable[[str, int], Tensor]  # (clip id, epoch) -> that clip's tensor
 Loader = DataLoader[Any]  # yields Batch
+Tensors = Tensor | list[Tensor]  # of some clips: stacked where all have one shape, which augmented squares have not
 
 
 class Batch(NamedTuple):
-    """Clips of one step; the tensors are a list, for the widths of frames differ between clips."""
+    """Clips of one step."""
 
     ids: list[str]
-    inputs: list[Tensor]
+    inputs: Tensors
     labels: Tensor
 
 
@@ -68,5 +69,7 @@ def loader(clips: Clips, sampler: EpochSampler, workers: int, device: torch.devi
 
 
 def _collate(items: list[tuple[str, Tensor, int]]) -> Batch:
-    ids, inputs, labels = zip(*items, strict=True)
-    return Batch(list(ids), list(inputs), torch.tensor(labels))
+    ids, inputs, labels = map(list, zip(*items, strict=True))
+    one_shape = len({tensor.shape for tensor in inputs}) == 1
+    # in a worker, `default_collate` stacks straight into the memory that it shares
+    return Batch(ids, default_collate(inputs) if one_shape else inputs, torch.tensor(labels))

@@ -19,7 +19,7 @@ from tavlad.learning.codebook import load_codebook
 from tavlad.learning.curve import Row
 from tavlad.learning.fitting import HEAD, Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import scores_of_maps
-from tavlad.learning.loading import Clips, EpochSampler, loader
+from tavlad.learning.loading import Clips, EpochSampler, Tensors, loader
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs, rng_for
@@ -90,9 +90,10 @@ def _random_view(features: Path, seed: int, clip: str, epoch: int) -> Tensor:
 
 
 def _logits(
-    model: TAVLAD, device: torch.device, precision: str, ids: Sequence[str], maps: Sequence[Tensor], epoch: int
+    model: TAVLAD, device: torch.device, precision: str, ids: Sequence[str], maps: Tensors, epoch: int
 ) -> Tensor:
-    inputs = torch.stack(list(maps)).to(device, non_blocking=True).float()
+    assert isinstance(maps, Tensor), "the maps of all clips have one shape"
+    inputs = maps.to(device, non_blocking=True).float()
     with devices.autocast(device, precision):
         return model.forward_maps(inputs)
 

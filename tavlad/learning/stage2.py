@@ -13,12 +13,12 @@ from tavlad import device as devices
 from tavlad.data.table import Examples
 from tavlad.device import Speed
 from tavlad.features.backbone import load_backbone
-from tavlad.features.views import augmented_view, centre_view, draw_augmentation
+from tavlad.features.views import Draw, as_seen, draw_augmentation, square_of
 from tavlad.learning.checkpoints import EpochState, Facts, finish, load_checkpoint
 from tavlad.learning.curve import Row
 from tavlad.learning.fitting import Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import class_scores
-from tavlad.learning.loading import Clips, EpochSampler, loader
+from tavlad.learning.loading import Clips, EpochSampler, Tensors, loader
 from tavlad.model.precision import DTYPES
 from tavlad.model.resnet import Backbone, memory_layout
 from tavlad.model.tavlad import TAVLAD
@@ -82,9 +82,9 @@ def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState)
     """Train the parts of `model` in place from the frame store; the learning curve."""
     model.to(speed.device)
     model.to(memory_format=memory_layout(speed.device, DTYPES[wanted.precision]))
-    training, frames = wanted.training, wanted.frames.folder
+    training = wanted.training
     sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)
-    clips = Clips(training.ids, training.labels, partial(_stored_frames, frames))
+    clips = Clips(training.ids, training.labels, partial(_square, wanted))
     feed = Feed(
         loader(clips, sampler, speed.workers, speed.device), sampler, partial(_logits, model, wanted, speed.device)
     )
@@ -93,20 +93,24 @@ def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState)
     return fit(model, parts, wanted.schedule, feed, validate, state, speed.label)
 
 
-def _stored_frames(frames: Path, clip: str, epoch: int) -> Tensor:
-    return torch.from_numpy(load_frames(frames / f"{clip}.h5"))
+def _draw(wanted: Stage2, clip: str, epoch: int) -> Draw | None:
+    """The augmentation of a clip in an epoch; None: the centre crop."""
+    return draw_augmentation(rng_for(wanted.seed, clip, epoch)) if wanted.augment else None
+
+
+def _square(wanted: Stage2, clip: str, epoch: int) -> Tensor:
+    """What the network is to see of a clip's frames, uint8 (T,side,side,3): no other pixel leaves a worker."""
+    frames = torch.from_numpy(load_frames(wanted.frames.file(clip)))
+    return square_of(frames, _draw(wanted, clip, epoch), wanted.crop).contiguous()
 
 
 def _logits(
-    model: TAVLAD, wanted: Stage2, device: torch.device, ids: Sequence[str], clips: Sequence[Tensor], epoch: int
+    model: TAVLAD, wanted: Stage2, device: torch.device, ids: Sequence[str], squares: Tensors, epoch: int
 ) -> Tensor:
     views = []
-    for clip, frames in zip(ids, clips, strict=True):
-        frames = frames.to(device, non_blocking=True)  # cropped and resized there, all frames of a clip at once
-        if wanted.augment:
-            views.append(augmented_view(frames, draw_augmentation(rng_for(wanted.seed, clip, epoch)), wanted.crop))
-        else:
-            views.append(centre_view(frames, wanted.crop))
+    for clip, square in zip(ids, squares, strict=True):
+        square = square.to(device, non_blocking=True)  # made floating point, and resized, there
+        views.append(as_seen(square, _draw(wanted, clip, epoch), wanted.crop))
     with devices.autocast(device, wanted.precision):
         logits: Tensor = model(torch.stack(views))
     return logits

@@ -33,7 +33,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a clip may cost, and how many are decoded at once (0 workers: one for each CPU)."""
+    """What a clip may cost, and how many are decoded at once (at least one)."""
 
     workers: int
     deadline: float  # seconds

@@ -37,7 +37,7 @@ class Failure:
 def supervise(
     task: Callable[..., Any], jobs: Iterable[Job], workers: int, deadline: float, megabytes: int
 ) -> Iterator[tuple[Job, Any]]:
-    """Run `task(*job)` in `workers` processes (0: one for each CPU); yields (job, result or Failure) as they finish.
+    """Run `task(*job)` in `workers` processes (at least one); yields (job, result or Failure) as they finish.
 
     `task` is a function of an importable module; the jobs' values and the result are what JSON can hold. `jobs` is
     read only as workers become free. A job may take `deadline` seconds and `megabytes` more memory than an idle worker.
@@ -53,7 +53,7 @@ def supervise(
             worker.give(job)
 
         try:
-            for job in islice(waiting, workers or available_cpus()):
+            for job in islice(waiting, max(1, workers)):
                 start(job)
             while crew:
                 for worker in [key.data for key, _ in selector.select()]:
@@ -71,11 +71,6 @@ def supervise(
         finally:
             for worker in crew:
                 worker.end()
-
-
-def available_cpus() -> int:
-    """The number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Worker:

@@ -14,10 +14,12 @@ from tavlad.features.views import (
     SCALES,
     STD,
     Draw,
+    as_seen,
     augmented_view,
     centre_view,
     draw_augmentation,
     draws_of,
+    square_of,
 )
 from tavlad.store.inputs import rng_for
 
@@ -71,6 +73,30 @@ def test_another_scale_is_the_antialiased_resize_of_that_square(scale: float) ->
     expected = (expected - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     view = augmented_view(frames, Draw(scale, "top left", False), 16)
     torch.testing.assert_close(view.double(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("draw", [None, *(Draw(scale, corner, True) for scale in SCALES for corner in CORNERS)])
+def test_what_is_cut_first_is_seen_as_what_is_cut_at_once_bit_for_bit(draw: Draw | None) -> None:
+    """A worker cuts, as bytes and packed; what trains makes floating point of it."""
+    frames, crop = clip(H=48, W=67), 40
+    square = square_of(frames, draw, crop).contiguous()
+    height, width = frames.shape[1:3]
+    side = crop if draw is None else round(draw.scale * height)
+    top, left = {
+        "centre": ((height - side) // 2, (width - side) // 2),
+        "top left": (0, 0),
+        "top right": (0, width - side),
+        "bottom left": (height - side, 0),
+        "bottom right": (height - side, width - side),
+    }["centre" if draw is None else draw.corner]
+    assert square.dtype == torch.uint8 and torch.equal(square, frames[:, top : top + side, left : left + side])
+    levels = frames.permute(0, 3, 1, 2)[:, :, top : top + side, left : left + side].float()
+    if side != crop:
+        levels = F.interpolate(levels, (crop, crop), mode="bilinear", align_corners=False, antialias=True)
+    levels = levels if draw is None else levels.flip(-1)
+    expected = (levels / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    assert torch.equal(as_seen(square, draw, crop), expected)
+    assert torch.equal(centre_view(frames, crop) if draw is None else augmented_view(frames, draw, crop), expected)
 
 
 def test_all_frames_of_a_clip_share_the_draw() -> None:
