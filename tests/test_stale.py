@@ -161,7 +161,8 @@ def clips_of(found: Iterable[Path]) -> list[str]:
     clips = []
     for path in found:
         with h5py.File(path, "r") as file:
-            clips.append(file.attrs["clip"])
+            clip = file.attrs["clip"]  # str in the frame store, bytes in the cache
+            clips.append(clip if isinstance(clip, str) else clip.decode())
     return sorted(clips)
 
 

@@ -50,7 +50,6 @@ def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None
     return stored
 
 
-BEHIND = 2  # clips that may wait to be written
 BAD_INPUT = (ValueError, KeyError)  # a damaged file, a frame too small; no fault of the disk or of a GPU is among it
 
 Item = TypeVar("Item")
@@ -82,11 +81,11 @@ class Frames:
 
 @dataclass(frozen=True)
 class Passes:
-    """Where the network runs, how many frames at once, and how many threads read ahead."""
+    """Where the network runs, how many frames at once, and how many threads read ahead, and as many write."""
 
     device: torch.device
     batch: int
-    readers: int
+    threads: int
 
 
 def make_maps(
@@ -114,7 +113,7 @@ def make_maps(
         about = [None if one is None else asdict(one) for one in draws(frames)]
         cache.write_maps(place.path, frames.clip, maps, place.key, about, facts)
 
-    for (place, _), written in overlap(places, read, compute, write, passes.readers):
+    for (place, _), written in overlap(places, read, compute, write, passes.threads):
         error = written.exception()
         if error is not None and not isinstance(error, BAD_INPUT):
             raise error
@@ -126,22 +125,23 @@ def overlap(
     read: Callable[[Item], Read],
     compute: Callable[[Item, Read], Result],
     write: Callable[[Item, Result], None],
-    readers: int,
+    threads: int,
 ) -> Iterator[tuple[Item, "Future[None]"]]:
     """Each item, in order, with what `write(item, compute(item, read(item)))` gave or raised, as a future that is done.
 
-    `readers` threads read ahead, `compute` runs in the calling thread, one thread writes; few items wait between them.
+    `threads` threads read ahead, `compute` runs in the calling thread, and `threads` others write. At most
+    `threads` + 1 items are read and wait to be computed, and as many are computed and not written.
     """
     source = iter(items)
-    reading, writing = ThreadPoolExecutor(readers, "read"), ThreadPoolExecutor(1, "write")
+    reading, writing = ThreadPoolExecutor(threads, "read"), ThreadPoolExecutor(threads, "write")
     behind: deque[tuple[Item, Future[None]]] = deque()
     try:
-        ahead = deque((item, reading.submit(read, item)) for item in islice(source, readers + 1))
+        ahead = deque((item, reading.submit(read, item)) for item in islice(source, threads + 1))
         while ahead:
             item, frames = ahead.popleft()
             behind.append((item, _computed(item, frames, compute, write, writing)))
             ahead.extend((one, reading.submit(read, one)) for one in islice(source, 1))
-            if len(behind) > BEHIND:
+            if len(behind) > threads + 1:
                 yield _settled(*behind.popleft())
         for pair in behind:
             yield _settled(*pair)

@@ -17,7 +17,8 @@ REFUSED = re.compile(r"\berrno = (\d+)")  # of a read that failed while a name w
 def created(path: Path) -> Iterator[h5py.File]:
     """A file to fill, which lands at the new `path` when the block ends; the same contents give the same bytes."""
     image = io.BytesIO()  # where a disk or a quota ends, HDF5 crashes the process; Python says so
-    with h5py.File(image, "w", libver="earliest") as file:
+    # since HDF5 1.10 its headers and indices of chunks are under checksums
+    with h5py.File(image, "w", libver=("v110", "v110")) as file:
         yield file
     with open(path, "xb") as written:
         written.write(image.getbuffer())

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tavlad.features.extraction import BEHIND, overlap
+from tavlad.features.cache import write_maps
+from tavlad.features.extraction import overlap
 
 
 def test_results_come_in_order_whoever_is_first() -> None:
@@ -40,17 +43,42 @@ def test_writing_overlaps_computing_and_computing_stays_in_the_caller() -> None:
     assert threads == {threading.current_thread()}
 
 
-def test_few_items_wait() -> None:
-    readers, taken, done = 2, [], []
+def test_several_are_written_at_once() -> None:
+    both = threading.Barrier(2, timeout=20)
+    results = overlap(range(6), lambda item: item, lambda item, value: value, lambda item, value: both.wait(), 2)
+    assert all(future.exception() is None for _, future in results)
+
+
+def test_files_have_the_same_bytes_whatever_the_number_of_threads(tmp_path: Path) -> None:
+    def written(threads: int) -> list[bytes]:
+        folder = tmp_path / str(threads)
+        folder.mkdir()
+
+        def compute(item: int, value: int) -> np.ndarray:
+            return np.maximum(np.random.default_rng(item).normal(size=(2, 5, 64, 7, 7)), 0).astype(np.float16)
+
+        def write(item: int, maps: np.ndarray) -> None:
+            write_maps(folder / str(item), f"clip {item}", maps, "recipe", [None, None], {})
+
+        results = overlap(range(12), lambda item: item, compute, write, threads)
+        assert all(future.exception() is None for _, future in results)
+        return [(folder / str(item)).read_bytes() for item in range(12)]
+
+    assert written(1) == written(4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_few_items_wait(threads: int) -> None:
+    taken, done = [], []
 
     def source() -> Iterator[int]:
         for item in range(50):
             taken.append(item)
             yield item
 
-    for item, _ in overlap(source(), lambda item: item, lambda item, value: value, lambda item, value: value, readers):
+    for item, _ in overlap(source(), lambda item: item, lambda item, value: value, lambda item, value: value, threads):
         done.append(item)
-        assert len(taken) - len(done) <= readers + 1 + BEHIND + 1
+        assert len(taken) - len(done) <= 2 * (threads + 1) + 1
     assert len(done) == 50
 
 

@@ -1,7 +1,7 @@
 """Names that follow what decides a value and nothing else."""
 
 import ast
-import importlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -240,6 +240,14 @@ def test_the_versions_are_those_of_all_libraries_that_are_imported(module):
     versions = made_by(module)["versions"]
     assert versions.keys() <= {name.split(".")[0] for name in sys.modules}
     assert {"numpy"} <= versions.keys() and not {"rich", "click", "dvc"} & versions.keys()
+
+
+def test_another_release_of_what_compresses_maps_is_another_recipe(monkeypatch):
+    before, version = made_by("tavlad.features.extraction"), importlib.metadata.version
+    assert before["versions"]["isal"] == version("isal")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "isal" else version(name))
+    after = made_by("tavlad.features.extraction")
+    assert after == {**before, "versions": {**before["versions"], "isal": "0"}} and digest(after) != digest(before)
 
 
 OTHER = {
