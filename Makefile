@@ -2,12 +2,14 @@
 # make test   the environment with what the tests need, and the tests
 # make quick  of these tests what takes less than three minutes: all but those of the whole DAG and of faults
 # make faults 200 kills, 2,000 damaged and odd videos through the decoder, videos of an hour, intervals simulated (an hour and more)
+# make bench  what the stages achieve here beside what the machine could: about ten minutes (bench-scale: for 10^2 to 10^4
+#             clips, half an hour); a line of benchmarks/results.jsonl for each machine and commit
 PYTHON ?= python3
 VENV := .venv
 # the stages run `python`: it must be this environment's
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all environment test quick faults lint clean
+.PHONY: all environment test quick faults bench bench-scale lint clean
 
 all: environment
 	tavlad repair
@@ -39,6 +41,12 @@ faults: $(VENV)/.installed-test
 	python -m tests.faults.kills --kills 200
 	python -m tests.faults.fuzz --files 2000
 	python -m pytest -n 0 -s -m long tests/faults tests/experiments
+
+bench: $(VENV)/.installed
+	python -m benchmarks.bench
+
+bench-scale: $(VENV)/.installed
+	python -m benchmarks.scale
 
 lint: $(VENV)/.installed-dev
 	ruff check .
