@@ -53,6 +53,7 @@ RUNS: tuple[StageRun, ...] = (
     ("extract again", "extract", (DATA, "frames", BACKBONE, "features")),
     ("codebook", "codebook", ("split1", "index", "features", "codebook.safetensors")),
 )
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # passes of two tiny frames: threads would wait for one another
 UNMEASURED = ("backbone",)  # knows no clip
 
 
@@ -118,7 +119,7 @@ def prepare(folder: Path, clips: int) -> None:
 
 def _run(folder: Path, label: str, stage: str, arguments: Sequence[str], clips: int) -> Measured:
     words = [sys.executable, "-m", "benchmarks.peak", "peak.txt", f"pipeline.{stage}", f"code/{stage}.txt", *arguments]
-    environment = {**project_environment(), "TAVLAD_STORE": str(folder / "store")}
+    environment = {**project_environment(), **ONE_THREAD, "TAVLAD_STORE": str(folder / "store")}
     start = time.perf_counter()
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - start
