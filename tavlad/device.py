@@ -86,7 +86,7 @@ def _processor() -> str:
 def make_deterministic() -> None:
     """Same bytes on every run on CUDA too, at some cost in speed; an operation that has no such form is an error."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which loads a compiler: a second
     # to fill each new tensor costs time, and only shows in code that reads what it has not written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # added to it at run time
     torch.backends.cudnn.benchmark = False

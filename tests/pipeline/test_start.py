@@ -40,3 +40,14 @@ def test_only_what_is_needed_is_loaded(modules: list[str], loaded: list[str]) ->
     command = [sys.executable, "-c", LOAD, *modules]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == loaded
+
+
+def test_determinism_loads_no_compiler() -> None:
+    code = """
+import sys, torch
+from tavlad import device
+device.make_deterministic()
+print(torch.are_deterministic_algorithms_enabled(), "torch._inductor" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
