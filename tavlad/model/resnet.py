@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CHANNELS = 512
@@ -57,12 +58,47 @@ class Backbone(nn.Module):
 
 def last_maps(layer4: nn.Sequential, x: Tensor, pre_relu: bool) -> Tensor:
     """Layer 4 on layer-3 maps (B, 256, h, w) -> (B, 512, h/2, w/2), with or without its last ReLU."""
-    last: Any = layer4[-1]  # a BasicBlock
     for block in layer4[:-1]:
-        x = block(x)
-    y = last.relu(last.bn1(last.conv1(x)))
-    y = last.bn2(last.conv2(y)) + x  # the last block keeps its input's shape: no downsampling
+        x = F.relu(_before_relu(block, x))
+    y = _before_relu(layer4[-1], x)
     return y if pre_relu else F.relu(y)
+
+
+def _before_relu(block: Any, x: Tensor) -> Tensor:
+    """A BasicBlock without its last ReLU."""
+    y: Tensor = block.relu(block.bn1(_convolved(block.conv1, x)))
+    y = block.bn2(_convolved(block.conv2, y))
+    shortcut: Tensor = x if block.downsample is None else block.downsample(x)
+    return y + shortcut
+
+
+def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    if x.device.type == "cpu" and x.dtype == torch.bfloat16 and torch.is_grad_enabled() and conv.weight.requires_grad:
+        return Convolution.apply(x, conv.weight.to(x.dtype), conv.stride, conv.padding)  # type: ignore[no-any-return]
+    y: Tensor = conv(x)
+    return y
+
+
+class Convolution(torch.autograd.Function):
+    """A convolution whose weight's gradient is one matrix product: in bfloat16 2 to 4 times as fast as oneDNN's own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = stride, padding
+        return F.conv2d(x, weight, None, stride, padding)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        (x, weight), (stride, padding) = ctx.saved_tensors, ctx.geometry
+        back = conv2d_input(x.shape, weight, gradient, stride, padding) if ctx.needs_input_grad[0] else None
+        outputs, inputs, height, width = weight.shape
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
+        # what each location of the output saw: (B, h, w, inputs, height, width)
+        seen = padded.unfold(1, height, stride[0]).unfold(2, width, stride[1])
+        columns = seen.permute(0, 1, 2, 4, 5, 3).reshape(-1, height * width * inputs)
+        product = gradient.permute(1, 0, 2, 3).reshape(outputs, -1) @ columns
+        return back, product.view(outputs, height, width, inputs).permute(0, 3, 1, 2), None, None
 
 
 def memory_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format:
@@ -84,7 +120,7 @@ class FoldedCopy:
     """A folded copy of a network that does not train; it stands beside the network, and in no state_dict.
 
     It is made again whenever a tensor of the network was replaced (`to`, `double`) or written to (`load_state_dict`, an
-    optimiser): it cannot be stale, but for writes by way of `.data`, which torch does not count.
+    optimiser): it cannot be stale, but for writes that torch does not count (by way of `.data`, by a fused optimiser).
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tavlad.learning.checkpoints import Facts, load_checkpoint, save_checkpoint
 from tavlad.learning.fitting import PARTS, Schedule, adam, select
 from tavlad.learning.inference import class_scores
-from tavlad.model.resnet import Backbone, last_maps, memory_layout
+from tavlad.model.resnet import Backbone, Convolution, last_maps, memory_layout
 from tavlad.model.tavlad import TAVLAD
 from tests.models import small_model
 
@@ -172,3 +172,32 @@ def test_layer_4_has_the_faster_layout() -> None:
     assert (
         memory_layout(CPU, torch.bfloat16) == memory_layout(torch.device("cuda"), torch.float32) == torch.channels_last
     )
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (2, 1, 0)])
+def test_a_weights_gradient_as_a_product_is_the_convolutions(
+    kernel: int, stride: int, padding: int, layout: torch.memory_format
+) -> None:
+    draw = torch.Generator().manual_seed(4)
+    x = torch.randn(3, 5, 7, 9, generator=draw, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    weight = torch.randn(4, 5, kernel, kernel, generator=draw, dtype=torch.float64).requires_grad_()
+    expected = nn.functional.conv2d(x, weight, None, stride, padding)
+    found = Convolution.apply(x, weight, (stride, stride), (padding, padding))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    pull = torch.randn(expected.shape, generator=draw, dtype=torch.float64)
+    for one, other in zip(*(torch.autograd.grad(y, (x, weight), pull) for y in (found, expected)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_gradients_in_bfloat16_are_as_near_to_those_in_float32_as_oneDNNs(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images = build(attention="none", features="pre_relu").to(memory_format=torch.channels_last), frames()
+    select(model, ["layer4"])
+    exact = gradients(model, model(images))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = gradients(model, model(images))
+        monkeypatch.setattr(Convolution, "apply", lambda x, *rest: nn.functional.conv2d(x, rest[0], None, *rest[1:]))
+        theirs = gradients(model, model(images))
+    for name, gradient in exact.items():
+        error, of_theirs = ((one[name] - gradient).norm() for one in (found, theirs))
+        assert 0 < error <= 1.05 * of_theirs + 0.01 * gradient.norm()
