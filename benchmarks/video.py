@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
+from tavlad.video.sampling import indices
 from torch import Tensor
 from torchvision.io import decode_jpeg, encode_jpeg
 
@@ -19,7 +20,6 @@ from benchmarks.place import Workplace
 from benchmarks.timing import Part, Row, timed
 from tavlad.video.decode import decode_clip
 from tavlad.video.frames import read_frames_file
-from tavlad.video.sampling import indices
 
 
 def video(place: Workplace) -> Part:

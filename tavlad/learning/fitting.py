@@ -15,7 +15,7 @@ from tavlad.data.table import Examples
 from tavlad.errors import TavladError
 from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.learning.curve import Row
-from tavlad.learning.loading import EpochSampler, Loader, Tensors, mix
+from tavlad.learning.loading import EpochSampler, Loader, Tensors, mix, read_ahead
 from tavlad.model.settings import Part
 from tavlad.model.tavlad import TAVLAD
 
@@ -127,14 +127,24 @@ def fit(
     return progress.curve
 
 
-def validator(model: nn.Module, examples: Examples, scores: Callable[[str], np.ndarray]) -> Callable[[], float] | None:
-    """The accuracy of `scores`, clip id -> logits (Y), on a validation part; None where that part is empty."""
+def validator(
+    model: nn.Module,
+    examples: Examples,
+    read: Callable[[str], np.ndarray],
+    scores: Callable[[np.ndarray], np.ndarray],
+    workers: int,
+) -> Callable[[], float] | None:
+    """The accuracy of `scores`, what `read` gives for a clip -> logits (Y), on a validation part; None if it is empty.
+
+    `workers` threads read ahead.
+    """
     if not examples.ids:
         return None
 
     def accuracy() -> float:
         model.eval()
-        hits = [int(scores(clip).argmax()) == label for clip, label in zip(examples.ids, examples.labels, strict=True)]
+        inputs = read_ahead(read, examples.ids, workers)
+        hits = [int(scores(values).argmax()) == label for values, label in zip(inputs, examples.labels, strict=True)]
         return sum(hits) / len(hits)
 
     return accuracy

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tavlad.device import autocast
-from tavlad.features.views import centre_view
+from tavlad.features.views import as_seen, square_of
 from tavlad.model.tavlad import TAVLAD
 
 
@@ -24,9 +24,10 @@ def maps_of_frames(
     model: TAVLAD, frames: np.ndarray, crop: int, precision: str, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The maps to encode and the maps to attend by, both (1,T,C,H,W) on `device`, of stored frames uint8 (T,H,W,3)."""
-    view = centre_view(torch.from_numpy(frames), crop)
+    square = square_of(torch.from_numpy(frames), None, crop).to(device)  # as bytes, a quarter of what they become
+    view = as_seen(square, None, crop)
     with torch.inference_mode(), autocast(device, precision):
-        return model.maps_of(view[None].to(device))
+        return model.maps_of(view[None])
 
 
 def cached_maps(maps: np.ndarray, device: torch.device) -> Tensor:

@@ -1,12 +1,15 @@
 """Clips in batches: what an epoch sees depends on seed, epoch and clip ids, never on the number of workers."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+Values = TypeVar("Values")
 Read = Callable[[str, int], Tensor]  # (clip id, epoch) -> that clip's tensor
 Loader = DataLoader[Any]  # yields Batch
 Tensors = Tensor | list[Tensor]  # of some clips: stacked where all have one shape, which augmented squares have not
@@ -73,3 +76,15 @@ def _collate(items: list[tuple[str, Tensor, int]]) -> Batch:
     one_shape = len({tensor.shape for tensor in inputs}) == 1
     # in a worker, `default_collate` stacks straight into the memory that it shares
     return Batch(ids, default_collate(inputs) if one_shape else inputs, torch.tensor(labels))
+
+
+def read_ahead(read: Callable[[str], Values], ids: Sequence[str], workers: int) -> Iterator[Values]:
+    """What `read` gives for each id, in order, by `workers` + 1 threads; no more than `workers` + 1 wait in memory."""
+    with ThreadPoolExecutor(workers + 1) as pool:
+        waiting: deque[Future[Values]] = deque()
+        for name in ids:
+            waiting.append(pool.submit(read, name))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,8 +1,6 @@
 """The held-out clips of a split, scored one by one: logits, and where the model attended. Evaluation only."""
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ from tavlad.features import cache
 from tavlad.learning.checkpoints import load_checkpoint
 from tavlad.learning.clip_attention import ClipAttention, save_attention
 from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
+from tavlad.learning.loading import read_ahead
 from tavlad.learning.scores import Predictions
 from tavlad.model.attention import CATEGORIES
 from tavlad.model.precision import exact, unit
@@ -137,18 +136,6 @@ def predict_clips(
     label: str,
 ) -> tuple[Predictions, list[ClipAttention]]:
     """Predictions and attention of `examples`, in their order; `workers` threads read ahead, behind a bar `label`."""
-    inputs = console.track(_ahead(read, examples.ids, workers), label, len(examples.ids), "clips")
+    inputs = console.track(read_ahead(read, examples.ids, workers), label, len(examples.ids), "clips")
     logits, attended = zip(*(score(values) for values in inputs), strict=True)
     return Predictions(examples.ids, np.asarray(examples.labels, np.int64), np.stack(logits), classes), list(attended)
-
-
-def _ahead(read: Callable[[str], np.ndarray], ids: Sequence[str], workers: int) -> Iterator[np.ndarray]:
-    """What `read` gives for each id, in order; no more than `workers` + 1 of them wait in memory."""
-    with ThreadPoolExecutor(workers + 1) as pool:
-        waiting: deque[Future[np.ndarray]] = deque()
-        for name in ids:
-            waiting.append(pool.submit(read, name))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

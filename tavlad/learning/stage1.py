@@ -79,7 +79,8 @@ def train_stage1(model: TAVLAD, wanted: Stage1, speed: Speed, state: EpochState)
         sampler,
         partial(_logits, model, speed.device, wanted.precision),
     )
-    validate = validator(model, wanted.validation, partial(_scores, model, features, wanted.precision, speed.device))
+    scores = partial(scores_of_maps, model, precision=wanted.precision, device=speed.device)
+    validate = validator(model, wanted.validation, partial(_centre_view, features), scores, speed.workers)
     return fit(model, select(model, HEAD), wanted.schedule, feed, validate, state, speed.label)
 
 
@@ -98,5 +99,5 @@ def _logits(
         return model.forward_maps(inputs)
 
 
-def _scores(model: TAVLAD, features: Path, precision: str, device: torch.device, clip: str) -> np.ndarray:
-    return scores_of_maps(model, read_maps(features / f"{clip}.h5", view=0), precision, device)
+def _centre_view(features: Path, clip: str) -> np.ndarray:
+    return read_maps(features / f"{clip}.h5", view=0)

@@ -88,7 +88,8 @@ def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState)
     feed = Feed(
         loader(clips, sampler, speed.workers, speed.device), sampler, partial(_logits, model, wanted, speed.device)
     )
-    validate = validator(model, wanted.validation, partial(_scores, model, wanted, speed.device))
+    scores = partial(class_scores, model, crop=wanted.crop, precision=wanted.precision, device=speed.device)
+    validate = validator(model, wanted.validation, partial(_frames, wanted), scores, speed.workers)
     parts = select(model, wanted.parts)
     return fit(model, parts, wanted.schedule, feed, validate, state, speed.label)
 
@@ -98,9 +99,13 @@ def _draw(wanted: Stage2, clip: str, epoch: int) -> Draw | None:
     return draw_augmentation(rng_for(wanted.seed, clip, epoch)) if wanted.augment else None
 
 
+def _frames(wanted: Stage2, clip: str) -> np.ndarray:
+    return load_frames(wanted.frames.file(clip))
+
+
 def _square(wanted: Stage2, clip: str, epoch: int) -> Tensor:
     """What the network is to see of a clip's frames, uint8 (T,side,side,3): no other pixel leaves a worker."""
-    frames = torch.from_numpy(load_frames(wanted.frames.file(clip)))
+    frames = torch.from_numpy(_frames(wanted, clip))
     return square_of(frames, _draw(wanted, clip, epoch), wanted.crop).contiguous()
 
 
@@ -114,7 +119,3 @@ def _logits(
     with devices.autocast(device, wanted.precision):
         logits: Tensor = model(torch.stack(views))
     return logits
-
-
-def _scores(model: TAVLAD, wanted: Stage2, device: torch.device, clip: str) -> np.ndarray:
-    return class_scores(model, load_frames(wanted.frames.file(clip)), wanted.crop, wanted.precision, device)
