@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchmarks.place import ROOT
 from tavlad.store.store import processor
 from tavlad.video.workers import available_cpus
 
-LIBRARIES = ("torch", "torchvision", "av", "h5py", "numpy", "pillow", "scikit-learn", "dvc", "safetensors")
+LIBRARIES = ("torch", "torchvision", "av", "h5py", "isal", "numpy", "pillow", "scikit-learn", "dvc", "safetensors")
 CODE = ("pipeline", "tavlad", "presets", "dvc.yaml", "params.yaml")  # what a measurement is of
 MARKS = ("what", "machine", "commit", "changed")  # by which a line replaces an older one
 
@@ -48,6 +49,15 @@ def machine() -> dict[str, Any]:
     system = f"{platform.system()} {platform.machine()}"
     cores, threads = available_cpus(), torch.get_num_threads()
     return {"processor": processor(), "cores": cores, "threads": threads, "system": system, "gpu": gpu}
+
+
+def versions() -> dict[str, str]:
+    """Python's, and those of the libraries that are installed: a commit may lack one."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def keep(file: Path, line: dict[str, Any]) -> None:
