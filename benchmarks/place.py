@@ -19,10 +19,10 @@ from pipeline.code import STAGES, digest_of
 from tavlad import device as devices
 from tavlad.data.table import Clip, Examples, write_clips
 from tavlad.demo.scene import draw_group, draw_scene
+from tavlad.params import available_cpus
 from tavlad.store.recipes import file_digest
 from tavlad.video.decode import decode_clip
 from tavlad.video.stream import write_stream
-from tavlad.video.workers import available_cpus
 
 ROOT = Path(__file__).parents[1]
 FPS = 25

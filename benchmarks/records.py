@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from benchmarks.place import ROOT
+from tavlad.params import available_cpus
 from tavlad.store.store import processor
-from tavlad.video.workers import available_cpus
 
 LIBRARIES = ("torch", "torchvision", "av", "h5py", "isal", "numpy", "pillow", "scikit-learn", "dvc", "safetensors")
 CODE = ("pipeline", "tavlad", "presets", "dvc.yaml", "params.yaml")  # what a measurement is of
