@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
-from tavlad.video.sampling import indices
 from torch import Tensor
 from torchvision.io import decode_jpeg
 
@@ -20,7 +19,7 @@ from benchmarks.floors import decode_only
 from benchmarks.place import Workplace
 from benchmarks.timing import Part, Row, timed
 from tavlad.video.decode import decode_clip
-from tavlad.video.frames import read_frames_file
+from tavlad.video.frames import indices, read_frames_file
 
 
 def video(place: Workplace) -> Part:

@@ -142,7 +142,7 @@ def paper_note() -> str:
 def _pictures(name: str, experiment: Experiment, table: Sequence[VariantRow], folder: Path) -> Iterable[str]:
     for stage in STAGES:
         if reached := [row for row in table if stage in row.scores]:
-            picture = folder / f"{name}-{stage}.png"
+            picture = folder / f"{name.replace('/', '-')}-{stage}.png"
             title = f"after {WORDS[stage]}, {_seeds(reached, stage)}"
             if experiment.grid:
                 cells = _cells(experiment, reached, stage)

@@ -14,7 +14,6 @@ from tavlad.errors import InputError
 from tavlad.params import read_yaml
 
 SEED = "seed"
-NAME = r"[A-Za-z0-9][\w.-]*"
 GRID_LETTERS = {"clusters": "k", "hidden": "d"}
 
 
@@ -49,9 +48,6 @@ class Plan(_Checked):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        for name in [*self.variants, *self.experiments]:
-            if not re.fullmatch(NAME, name):
-                raise ValueError(f"a name is of letters, digits, '.', '_' and '-' alone, for files have it: {name!r}")
         for name, experiment in self.experiments.items():
             named = {*experiment.variants, *(one for pair in experiment.compare for one in pair)}
             if unknown := sorted(named - self.variants.keys()):

@@ -21,7 +21,7 @@ PLAN = Plan.model_validate(
         },
         "experiments": {
             "pair": {"title": "A pair", "variants": ["good", "bad"], "seeds": [1, 2], "compare": [["good", "bad"]]},
-            "grid": {"title": "A grid", "grid": {"clusters": [4, 8], "hidden": [2]}, "seeds": [1]},
+            "a/grid": {"title": "A grid", "grid": {"clusters": [4, 8], "hidden": [2]}, "seeds": [1]},
         },
     }
 )
@@ -94,10 +94,10 @@ def test_of_two_runs_of_a_seed_the_whole_one_counts(outcomes: list[Outcome]) -> 
 
 
 def test_the_page_holds_its_pictures_and_the_tables_are_markdown_too(outcomes: list[Outcome], tmp_path: Path) -> None:
-    assert write_report(PLAN, outcomes, "data/<demo>", tmp_path) == ["pair", "grid"]
+    assert write_report(PLAN, outcomes, "data/<demo>", tmp_path) == ["pair", "a/grid"]
     page = (tmp_path / "index.html").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("index.html", "tables.md", "pair-stage1.png", "pair-stage2.png", "grid-stage1.png"),
+        *("index.html", "tables.md", "pair-stage1.png", "pair-stage2.png", "a-grid-stage1.png"),
     }
     assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
     assert "&lt;good&gt;|1" in page and "data/&lt;demo&gt;" in page and "<good>" not in page

@@ -62,8 +62,6 @@ def test_runs_are_known_by_their_names(file: Path) -> None:
     [
         ("[a, b]", "[a, c]", "experiment one names variants that are not there: c"),
         ("[[b, a]]", "[[d, a]]", "not there: d"),
-        ("  two:", "  two/three:", "alone, for files have it: 'two/three'"),
-        ("  a: {set: {}", "  a b: {set: {}", "for files have it: 'a b'"),
         ("paper: 50.0", "papre: 50.0", "variants.a.papre"),
         ("grid: {clusters: [4, 8], hidden: [16]}, ", "", "experiment two needs either variants or a grid"),
     ],

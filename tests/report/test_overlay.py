@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tavlad.features.views import _square
+from tavlad.features.views import square_of
 from tavlad.report.overlay import WatchedClip, compose
 from tavlad.report.picture import crop_corner, lay_over, scale_of
 
@@ -60,7 +60,7 @@ def test_the_crop_is_bordered_and_what_lies_outside_is_dimmed() -> None:
 @pytest.mark.parametrize("height, width, crop", [(40, 53, 31), (41, 40, 32), (128, 170, 112)])
 def test_the_corner_is_that_of_the_crop_that_the_model_sees(height: int, width: int, crop: int) -> None:
     numbers = torch.arange(height * width).view(1, height, width, 1).expand(-1, -1, -1, 3)
-    first = int(_square(numbers, crop, "centre")[0, 0, 0, 0])
+    first = int(square_of(numbers, None, crop)[0, 0, 0, 0])
     assert divmod(first, width) == crop_corner(height, width, crop)
 
 
