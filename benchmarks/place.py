@@ -19,7 +19,6 @@ from pipeline.code import STAGES, digest_of
 from tavlad import device as devices
 from tavlad.data.table import Clip, Examples, write_clips
 from tavlad.demo.scene import draw_group, draw_scene
-from tavlad.params import available_cpus
 from tavlad.store.recipes import file_digest
 from tavlad.video.decode import decode_clip
 from tavlad.video.stream import write_stream
@@ -52,7 +51,7 @@ class Workplace:
     """A folder with params.yaml (presets/ucf101.yaml, random weights), videos, frames, backbone and maps."""
 
     def __init__(self, folder: Path, sizes: Sizes):
-        self.folder, self.sizes, self.cores = folder, sizes, available_cpus()
+        self.folder, self.sizes, self.cores = folder, sizes, usable_cores()
         self._write_params()
         for stage in STAGES:
             file = folder / "code" / f"{stage}.txt"
@@ -155,6 +154,11 @@ def workplace(sizes: Sizes) -> Iterator[Workplace]:
             os.environ.pop("TAVLAD_STORE")
             if store is not None:
                 os.environ["TAVLAD_STORE"] = store
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def project_environment() -> dict[str, str]:

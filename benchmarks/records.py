@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.place import ROOT
-from tavlad.params import available_cpus
+from benchmarks.place import ROOT, usable_cores
 from tavlad.store.store import processor
 
 LIBRARIES = ("torch", "torchvision", "av", "h5py", "isal", "numpy", "pillow", "scikit-learn", "dvc", "safetensors")
@@ -35,10 +34,7 @@ def record(what: str, started: float, load: tuple[float, float, float], measured
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
         "load": {"before": load, "after": os.getloadavg()},
-        "versions": {
-            "python": platform.python_version(),
-            **{one: importlib.metadata.version(one) for one in LIBRARIES},
-        },
+        "versions": versions(),
         **measured,
     }
 
@@ -47,7 +43,7 @@ def machine() -> dict[str, Any]:
     """The processor's name, its cores that may be used, the threads of torch, the system, the GPU if there is one."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     system = f"{platform.system()} {platform.machine()}"
-    cores, threads = available_cpus(), torch.get_num_threads()
+    cores, threads = usable_cores(), torch.get_num_threads()
     return {"processor": processor(), "cores": cores, "threads": threads, "system": system, "gpu": gpu}
 
 
