@@ -19,7 +19,7 @@ from benchmarks.floors import decode_only
 from benchmarks.place import Workplace
 from benchmarks.timing import Part, Row, timed
 from tavlad.video.decode import decode_clip
-from tavlad.video.frames import read_frames_file
+from tavlad.video.jpeg import load_frames
 
 
 def video(place: Workplace) -> Part:
@@ -34,7 +34,7 @@ def video(place: Workplace) -> Part:
         "plain loop": timed(lambda: _plain_loop(place, place.folder / "plain")),
         "scale + JPEG": timed(lambda: _scale(place)),
         "bare scale + JPEG": timed(lambda: [_bare_scale(place, path) for path in place.short]),
-        "reading frames": timed(lambda: [read_frames_file(file) for file in files]),
+        "reading frames": timed(lambda: [load_frames(file) for file in files]),
         "bare JPEG": timed(lambda: [_decoded(clip) for clip in stored]),
         "Pillow": timed(lambda: [_opened(jpegs / str(number)) for number in range(len(files))]),
     }
