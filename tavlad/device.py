@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from tavlad.errors import InputError
+
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -23,12 +25,12 @@ class Speed:
 
 
 def choose(name: str) -> torch.device:
-    """The device of parameter `device`: "auto" is cuda where there is one; "cuda" without one is a ValueError.
+    """The device of parameter `device`: "auto" is cuda where there is one; "cuda" without one is an InputError.
 
     From then on float32 is float32 on it: no product is made in TF32, which has the mantissa of float16.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but torch sees no GPU: set device: auto, or install a CUDA build of torch")
+        raise InputError("device is 'cuda', but torch sees no GPU: set device: auto, or install a CUDA build of torch")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.models import ResNet34_Weights
 
 from tavlad import console
 from tavlad.data.table import Examples
@@ -20,13 +21,13 @@ from tavlad.learning.clip_attention import ClipAttention, save_attention
 from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
 from tavlad.learning.loading import read_ahead
 from tavlad.learning.scores import Predictions
-from tavlad.model.attention import CATEGORIES
 from tavlad.model.precision import exact, unit
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
 from tavlad.video.jpeg import load_frames
 
+CATEGORIES: list[str] = ResNet34_Weights.IMAGENET1K_V1.meta["categories"]  # of ImageNet; nothing is downloaded
 CONFIDENT = 0.99  # an assignment above this is as good as hard
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torchvision.models import ResNet34_Weights
 
-from tavlad.model.attention import CATEGORIES, ClassActivationAttention
+from tavlad.model.attention import ClassActivationAttention
 
 
 def naive(maps: np.ndarray, weight: np.ndarray, bias: np.ndarray, pool: str) -> np.ndarray:
@@ -69,7 +68,3 @@ def test_gradients_reach_only_the_winning_class():
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(ValueError, match="max"):
         ClassActivationAttention(nn.Linear(2, 2), "max")
-
-
-def test_the_names_of_the_classes_are_torchvisions():
-    assert list(CATEGORIES) == ResNet34_Weights.IMAGENET1K_V1.meta["categories"]
