@@ -10,7 +10,7 @@ from benchmarks.floors import network_seconds, write_raw
 from benchmarks.place import Workplace, quiet
 from benchmarks.timing import Best, Part, Row, timed
 from tavlad.features.cache import read_maps, write_maps
-from tavlad.learning.kmeans import sample_descriptors
+from tavlad.learning.codebook import sample_descriptors
 
 EACH = 10  # descriptors of a clip: about what the presets take
 FEW = 4  # clips for each descriptor where descriptors are few

@@ -13,7 +13,7 @@ from tavlad.device import Speed, autocast
 from tavlad.features.backbone import load_backbone
 from tavlad.learning import scoring, stage1, stage2
 from tavlad.learning.checkpoints import Facts, save_checkpoint
-from tavlad.learning.kmeans import fit_codebook, sample_descriptors
+from tavlad.learning.codebook import fit_codebook, sample_descriptors
 from tavlad.model.resnet import CHANNELS, IMAGENET_CLASSES
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs

@@ -35,14 +35,13 @@ class Parameters(Section):
 def main(split: str, index: Path, features: Path, output: Path) -> None:
     """Fit the codebook of SPLIT from the cached maps under FEATURES and write it to OUTPUT."""
     from tavlad.features.cache import maps_inputs
-    from tavlad.learning import kmeans
-    from tavlad.learning.codebook import load_codebook
+    from tavlad.learning.codebook import Codebook, load_codebook, make_codebook
 
     params, store, stage = Parameters.load(), Store.open(), f"codebook@{split}"
     maps = maps_inputs(features, read_examples(index, split, "train").ids)
-    wanted = kmeans.Codebook(maps, params.descriptors, params.clusters, params.iterations, params.alpha, params.seed)
+    wanted = Codebook(maps, params.descriptors, params.clusters, params.iterations, params.alpha, params.seed)
     with store.output(stage, output):
-        result = made(store, "codebook", kmeans.make_codebook, wanted, None)
+        result = made(store, "codebook", make_codebook, wanted, None)
         publish(result.path, output)
     store.record(stage, {"seconds": result.seconds})
     centers, facts = load_codebook(output)

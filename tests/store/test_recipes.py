@@ -23,7 +23,7 @@ MAKERS = {
     "decode": "tavlad.video.decode",
     "backbone": "tavlad.features.weights",
     "extract": "tavlad.features.extraction",
-    "codebook": "tavlad.learning.kmeans",
+    "codebook": "tavlad.learning.codebook",
     "stage1": "tavlad.learning.stage1",
     "stage2": "tavlad.learning.stage2",
     "evaluate": "tavlad.learning.scoring",

@@ -14,7 +14,7 @@ from scipy import stats
 from sklearn.cluster import KMeans
 
 from tavlad.features.cache import read_maps, write_maps
-from tavlad.learning import codebook, kmeans
+from tavlad.learning import codebook
 from tavlad.store.inputs import rng_for
 
 C = 16
@@ -32,19 +32,19 @@ def features(tmp_path):
 
 def test_descriptors_are_unit_length_locations_of_the_centre_view(features):
     ids = ["a/one", "a/two", "b/three"]
-    found = kmeans.sample_descriptors(features, ids, count=30, seed=1)
+    found = codebook.sample_descriptors(features, ids, count=30, seed=1)
     assert found.shape == (30, C) and found.dtype == torch.float32
     torch.testing.assert_close(found.norm(dim=1), torch.ones(30))
-    with_all = kmeans.sample_descriptors(features, ids, count=10_000, seed=1)
+    with_all = codebook.sample_descriptors(features, ids, count=10_000, seed=1)
     assert with_all.shape == (3 * 4 * 9, C)  # no location twice
     everywhere = {tuple(row) for row in with_all.numpy().round(5).tolist()}
     assert {tuple(row) for row in found.numpy().round(5).tolist()} <= everywhere
-    assert not torch.equal(found, kmeans.sample_descriptors(features, ids, count=30, seed=2))
+    assert not torch.equal(found, codebook.sample_descriptors(features, ids, count=30, seed=2))
 
 
 def test_a_clip_gives_the_same_descriptors_whatever_the_others(features):
-    both = kmeans.sample_descriptors(features, ["a/one", "a/two"], count=20, seed=1)
-    alone = kmeans.sample_descriptors(features, ["a/two"], count=10, seed=1)
+    both = codebook.sample_descriptors(features, ["a/one", "a/two"], count=20, seed=1)
+    alone = codebook.sample_descriptors(features, ["a/two"], count=10, seed=1)
     assert torch.equal(both[10:], alone)
 
 
@@ -61,14 +61,14 @@ def reference(features, ids, each, seed):
 def read(monkeypatch):
     """The files whose maps were read."""
     files = []
-    monkeypatch.setattr(kmeans, "read_maps", lambda path, view: files.append(path.stem) or read_maps(path, view))
+    monkeypatch.setattr(codebook, "read_maps", lambda path, view: files.append(path.stem) or read_maps(path, view))
     return files
 
 
 @pytest.mark.parametrize(("count", "each"), [(3, 1), (4, 2), (30, 10), (31, 11), (108, 36)])
 def test_where_clips_are_not_too_many_all_are_read(features, read, count, each):
     ids = ["b/three", "a/one", "a/two"]
-    found = kmeans.sample_descriptors(features, ids, count, seed=5)
+    found = codebook.sample_descriptors(features, ids, count, seed=5)
     assert torch.equal(found, reference(features, ids, each, seed=5))
     assert read == ["three", "one", "two"]
 
@@ -78,7 +78,7 @@ def test_of_more_clips_than_descriptors_no_more_files_are_read(features, read, c
     ids = ["b/three", "a/one", "a/two"]
     for seed in range(10):
         read.clear()
-        found = kmeans.sample_descriptors(features, ids, count, seed)
+        found = codebook.sample_descriptors(features, ids, count, seed)
         assert len(read) == count
         everything = reference(features, ids, 1, seed)
         assert torch.equal(found, everything[[clip.split("/")[1] in read for clip in ids]])
@@ -86,7 +86,7 @@ def test_of_more_clips_than_descriptors_no_more_files_are_read(features, read, c
 
 def test_every_set_of_clips_is_drawn_equally_often():
     ids = [f"class/clip{number}" for number in range(7)]
-    draws = Counter(tuple(kmeans.drawn_clips(ids, 3, seed)) for seed in range(3500))
+    draws = Counter(tuple(codebook.drawn_clips(ids, 3, seed)) for seed in range(3500))
     assert set(draws) <= set(combinations(ids, 3))
     counts = [draws[chosen] for chosen in combinations(ids, 3)]
     assert stats.chisquare(counts).pvalue > 0.01 and min(counts) > 60  # of each 35, 100 are expected
@@ -94,17 +94,17 @@ def test_every_set_of_clips_is_drawn_equally_often():
 
 def test_which_clips_are_drawn_does_not_depend_on_their_order_or_on_those_that_are_not():
     ids = [f"class/clip{number}" for number in range(50)]
-    drawn = kmeans.drawn_clips(ids, 20, seed=1)
+    drawn = codebook.drawn_clips(ids, 20, seed=1)
     assert drawn == sorted(drawn, key=ids.index) and len(set(drawn)) == 20
-    assert set(kmeans.drawn_clips(ids[::-1], 20, seed=1)) == set(drawn)
+    assert set(codebook.drawn_clips(ids[::-1], 20, seed=1)) == set(drawn)
     without = [clip for clip in ids if clip in drawn or clip < "class/clip3"]
-    assert len(without) < 50 and kmeans.drawn_clips(without, 20, seed=1) == drawn
-    assert kmeans.drawn_clips(ids, 20, seed=2) != drawn
+    assert len(without) < 50 and codebook.drawn_clips(without, 20, seed=1) == drawn
+    assert codebook.drawn_clips(ids, 20, seed=2) != drawn
 
 
 def test_the_centres_are_scikit_learns(features):
-    descriptors = kmeans.sample_descriptors(features, ["a/one", "a/two", "b/three"], 1000, seed=1)
-    centers, facts = kmeans.fit_codebook(descriptors, clusters=5, iterations=50, alpha=100.0, seed=3)
+    descriptors = codebook.sample_descriptors(features, ["a/one", "a/two", "b/three"], 1000, seed=1)
+    centers, facts = codebook.fit_codebook(descriptors, clusters=5, iterations=50, alpha=100.0, seed=3)
     expected = KMeans(5, n_init=1, max_iter=50, random_state=3).fit(descriptors.numpy())
     np.testing.assert_allclose(centers.numpy(), expected.cluster_centers_, atol=1e-5)
     assert facts.inertia == pytest.approx(expected.inertia_, rel=1e-5)
@@ -112,8 +112,8 @@ def test_the_centres_are_scikit_learns(features):
 
 
 def test_hardness_and_netvlads_alpha_against_loops(features):
-    descriptors = kmeans.sample_descriptors(features, ["a/one", "a/two"], 40, seed=1)
-    centers, facts = kmeans.fit_codebook(descriptors, clusters=4, iterations=50, alpha=300.0, seed=3)
+    descriptors = codebook.sample_descriptors(features, ["a/one", "a/two"], 40, seed=1)
+    centers, facts = codebook.fit_codebook(descriptors, clusters=4, iterations=50, alpha=300.0, seed=3)
     certain, gaps = 0, []
     for x in descriptors.double().numpy():
         squares = np.sort([((x - c) ** 2).sum() for c in centers.double().numpy()])
@@ -126,11 +126,11 @@ def test_hardness_and_netvlads_alpha_against_loops(features):
 
 def test_more_clusters_than_descriptors_are_refused():
     with pytest.raises(ValueError, match="descriptors"):
-        kmeans.fit_codebook(torch.rand(3, C), clusters=4, iterations=1, alpha=1.0, seed=1)
+        codebook.fit_codebook(torch.rand(3, C), clusters=4, iterations=1, alpha=1.0, seed=1)
 
 
 def test_a_codebook_survives_the_disk(tmp_path):
-    centers, facts = kmeans.fit_codebook(torch.nn.functional.normalize(torch.rand(50, C)), 3, 10, 1000.0, seed=1)
+    centers, facts = codebook.fit_codebook(torch.nn.functional.normalize(torch.rand(50, C)), 3, 10, 1000.0, seed=1)
     files = [tmp_path / "one", tmp_path / "two"]
     for file in files:
         codebook.save_codebook(file, centers, facts, "recipe")
@@ -142,10 +142,10 @@ def test_a_codebook_survives_the_disk(tmp_path):
 THREADS = """
 import sys, torch
 from pathlib import Path
-from tavlad.learning import codebook, kmeans
+from tavlad.learning import codebook
 generator = torch.Generator().manual_seed(0)
 descriptors = torch.nn.functional.normalize(torch.rand(20000, 64, generator=generator))
-centers, facts = kmeans.fit_codebook(descriptors, 32, 20, 1000.0, seed=1)
+centers, facts = codebook.fit_codebook(descriptors, 32, 20, 1000.0, seed=1)
 codebook.save_codebook(Path(sys.argv[1]), centers, facts, "recipe")
 """
 
