@@ -35,16 +35,16 @@ class Parameters(Section):
 def main(split: str, index: Path, features: Path, output: Path) -> None:
     """Fit the codebook of SPLIT from the cached maps under FEATURES and write it to OUTPUT."""
     from tavlad.features.cache import maps_inputs
-    from tavlad.learning.codebook import Codebook, load_codebook, make_codebook
+    from tavlad.learning import codebook
 
     params, store, stage = Parameters.load(), Store.open(), f"codebook@{split}"
     maps = maps_inputs(features, read_examples(index, split, "train").ids)
-    wanted = Codebook(maps, params.descriptors, params.clusters, params.iterations, params.alpha, params.seed)
+    wanted = codebook.Codebook(maps, params.descriptors, params.clusters, params.iterations, params.alpha, params.seed)
     with store.output(stage, output):
-        result = made(store, "codebook", make_codebook, wanted, None)
+        result = made(store, "codebook", codebook.make_codebook, wanted, None)
         publish(result.path, output)
     store.record(stage, {"seconds": result.seconds})
-    centers, facts = load_codebook(output)
+    centers, facts = codebook.load_codebook(output)
     if facts["empty"]:
         advice = "lower clusters, or raise codebook.descriptors"
         console.warn(f"{stage}: {facts['empty']} of {len(centers)} clusters are empty: {advice}")
