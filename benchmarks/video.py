@@ -38,16 +38,6 @@ def video(place: Workplace) -> Part:
         "bare JPEG": timed(lambda: [_decoded(clip) for clip in stored]),
         "Pillow": timed(lambda: [_opened(jpegs / str(number)) for number in range(len(files))]),
     }
-    decode = Row(
-        "decode",
-        "clips/s",
-        sizes.decoded,
-        lambda best: best["decode"],
-        lambda best: best["bare decoder"],
-        f"the bare decoder: a PyAV loop that only decodes the same videos, {place.cores} threads of them",
-        lambda best: best["plain loop"] * sizes.decoded / sizes.plain,
-        "a plain PyAV loop: to_image, Pillow's resize and JPEG, a file a frame",
-    )
     scale = Row(
         "scale + JPEG",
         "frames/s",
@@ -66,7 +56,21 @@ def video(place: Workplace) -> Part:
         lambda best: best["Pillow"],
         "Pillow, a folder of JPEGs a clip",
     )
-    return Part(runs, [decode, scale, reading])
+    return Part(runs, [_decode_row(place), scale, reading])
+
+
+def _decode_row(place: Workplace) -> Row:
+    sizes = place.sizes
+    return Row(
+        "decode",
+        "clips/s",
+        sizes.decoded,
+        lambda best: best["decode"],
+        lambda best: best["bare decoder"],
+        f"the bare decoder: a PyAV loop that only decodes the same videos, {place.cores} threads of them",
+        lambda best: best["plain loop"] * sizes.decoded / sizes.plain,
+        "a plain PyAV loop: to_image, Pillow's resize and JPEG, a file a frame",
+    )
 
 
 def _decode_all(place: Workplace) -> None:
