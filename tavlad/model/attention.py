@@ -14,7 +14,8 @@ class ClassActivationAttention(nn.Module):
     """A = softmax over locations of the activation map of the frame's winning ImageNet class.
 
     `pool` says how the channels of the map are pooled: "sum" as in class activation mapping, "mean" as the paper's
-    text has it (512 times smaller inside a softmax, hence nearly uniform).
+    text has it (C times smaller inside a softmax, hence nearly uniform), "standard" like "sum", but each map scaled to
+    zero mean and unit deviation over its locations: as peaked on any backbone (not in the paper).
     """
 
     def __init__(self, fc: nn.Linear, pool: str = "sum"):
@@ -28,12 +29,14 @@ class ClassActivationAttention(nn.Module):
         return softmax_within(activation.flatten(1), 1, REACH).view_as(activation)
 
     def activation(self, maps: Tensor) -> Tensor:
-        """The class activation map M (B, H, W) of each frame's winning class: sum_c w_{p,c} f_c, without the bias."""
+        """The class activation map M (B, H, W) of each frame's winning class: sum_c w_{p,c} f_c, no bias, by `pool`."""
         with no_autocast(maps):
             maps = exact(maps)
             weight = self.fc.weight.to(maps.dtype)
             m = torch.einsum("bchw,bc->bhw", maps, weight[self.winner(maps)])
-            return m / maps.shape[1] if self.pool == "mean" else m
+            if self.pool == "mean":
+                return m / maps.shape[1]
+            return F.layer_norm(m, m.shape[1:]) if self.pool == "standard" else m
 
     def winner(self, maps: Tensor) -> Tensor:
         """The ImageNet class p (B) with the highest score of the average-pooled maps (B, C, H, W)."""

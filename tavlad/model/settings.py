@@ -5,7 +5,7 @@ from typing import Literal, get_args, get_type_hints
 
 Attention = Literal["joint", "decoupled", "none"]
 AttentionScale = Literal[1, "N"]
-AttentionPool = Literal["sum", "mean"]
+AttentionPool = Literal["sum", "mean", "standard"]
 Temporal = Literal["gru", "bigru", "sum", "gru_flat", "gru_separate"]
 Assignment = Literal["soft", "tied", "hard"]
 Pooling = Literal["vlad", "avg"]

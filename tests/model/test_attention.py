@@ -19,12 +19,14 @@ def naive(maps: np.ndarray, weight: np.ndarray, bias: np.ndarray, pool: str) -> 
                 attention[b, h, w] = sum(weight[p, c] * maps[b, c, h, w] for c in range(C))
         if pool == "mean":
             attention[b] /= C
+        if pool == "standard":
+            attention[b] = (attention[b] - attention[b].mean()) / np.sqrt(attention[b].var() + 1e-5)
         attention[b] = np.exp(attention[b] - attention[b].max())
         attention[b] /= attention[b].sum()
     return attention
 
 
-@pytest.mark.parametrize("pool", ["sum", "mean"])
+@pytest.mark.parametrize("pool", ["sum", "mean", "standard"])
 def test_it_equals_the_loops(pool):
     torch.manual_seed(0)
     fc = nn.Linear(6, 9).double()
@@ -41,6 +43,24 @@ def test_it_sums_to_one_over_the_locations_and_keeps_float32_under_autocast():
     assert attention.dtype == torch.float32
     torch.testing.assert_close(attention.sum(dim=(1, 2)), torch.ones(4))
     torch.testing.assert_close(attention, ClassActivationAttention(fc)(maps))
+
+
+def test_a_standardised_map_is_as_peaked_however_large_the_maps_are():
+    fc = nn.Linear(8, 5)
+    fc.bias.data.zero_()  # the same class wins at any scale
+    attention = ClassActivationAttention(fc, "standard")
+    maps = torch.rand(3, 8, 7, 7) * 5
+    torch.testing.assert_close(attention(maps * 100), attention(maps), rtol=1e-3, atol=1e-5)
+    activation = attention.activation(maps).flatten(1)
+    torch.testing.assert_close(activation.mean(dim=1), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(activation.std(dim=1, correction=0), torch.ones(3), atol=1e-3, rtol=0)
+
+
+def test_a_standardised_map_that_is_flat_attends_everywhere_alike():
+    attention = ClassActivationAttention(nn.Linear(8, 5), "standard")
+    torch.testing.assert_close(
+        attention(torch.full((2, 8, 7, 7), 300.0)), torch.full((2, 7, 7), 1 / 49), rtol=1e-2, atol=0
+    )
 
 
 def test_the_bias_decides_the_class_but_not_the_map():

@@ -121,7 +121,7 @@ def test_residuals_move_by_no_more_than_the_bound(reach: float, scale: int, monk
 
 def variants() -> list[dict[str, object]]:
     """The variants of VLAD that a model can have, all under the shared GRU."""
-    attentions = [("none", 1, "sum"), *product(("joint", "decoupled"), (1, "N"), ("sum", "mean"))]
+    attentions = [("none", 1, "sum"), *product(("joint", "decoupled"), (1, "N"), ("sum", "mean", "standard"))]
     return [
         {"attention": where, "attention_scale": scale, "attention_pool": pool, "assignment": assignment}
         for assignment in ("soft", "tied", "hard")

@@ -104,7 +104,7 @@ def test_batch_norm_is_frozen_whatever_is_put_into_training_mode(attention):
         *({"attention": name} for name in ("decoupled", "none")),
         *({"assignment": name} for name in ("tied", "hard")),
         {"pooling": "avg"},
-        {"attention_pool": "mean"},
+        *({"attention_pool": name} for name in ("mean", "standard")),
         {"attention_scale": "N"},
         {"features": "pre_relu"},
     ],
