@@ -14,7 +14,8 @@ from tavlad.features.backbone import load_backbone
 from tavlad.learning import scoring, stage1, stage2
 from tavlad.learning.checkpoints import Facts, save_checkpoint
 from tavlad.learning.codebook import fit_codebook, sample_descriptors
-from tavlad.model.resnet import CHANNELS, IMAGENET_CLASSES
+from tavlad.model.network import IMAGENET_CLASSES
+from tavlad.model.resnet import RESNET
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import made
@@ -78,10 +79,11 @@ def _stage1_row(place: Workplace) -> Row:
 def stage1_flop(place: Workplace) -> float:
     """FLOP of the matrix products that a clip needs in stage 1: VLAD and attention forwards, the GRU both ways."""
     T, K, D = place.decode.frames, place.codebook.clusters, place.stage1.hidden
+    C = RESNET.channels["resnet34"]
     N = (-(-place.extract.crop // 32)) ** 2  # locations
-    frozen = T * (2 * 2 * N * CHANNELS * K + 2 * CHANNELS * IMAGENET_CLASSES + 2 * N * CHANNELS)
+    frozen = T * (2 * 2 * N * C * K + 2 * C * IMAGENET_CLASSES + 2 * N * C)
     # three gates; of the input's products the gradient of the weights only, of the memory's that of both
-    gru = T * K * 2 * 3 * (2 * CHANNELS * D + 3 * D * D)
+    gru = T * K * 2 * 3 * (2 * C * D + 3 * D * D)
     return float(frozen + gru + 3 * 2 * K * D * place.sizes.classes)
 
 
@@ -91,7 +93,7 @@ def new_model(place: Workplace) -> TAVLAD:
         found = sample_descriptors(place.maps, place.ids(place.sizes.videos), DESCRIPTORS * place.codebook.clusters, 1)
     centers, _ = fit_codebook(found, place.codebook.clusters, 10, place.stage1.alpha, 1)
     weights = load_backbone(place.backbone)
-    model = stage1.build_model(centers, weights, place.stage1.model(place.sizes.classes), 1)
+    model = stage1.build_model(centers, weights, place.stage1.model(place.sizes.classes, weights.network), 1)
     stage2.attach_backbone(model, weights)
     return model
 

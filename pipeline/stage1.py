@@ -36,9 +36,10 @@ class Parameters(TrainingSection):
     pooling: settings.Pooling
     features: settings.Features
 
-    def model(self, classes: int) -> settings.ModelSettings:
-        """The model that these numbers choose, for so many classes."""
-        return settings.ModelSettings(classes, **self.model_dump(include={*settings.CHOSEN, "dropout"}))
+    def model(self, classes: int, network: settings.NetworkName) -> settings.ModelSettings:
+        """The model that these numbers choose, for so many classes, on the maps of `network`."""
+        chosen = self.model_dump(include={*settings.CHOSEN, "dropout"})
+        return settings.ModelSettings(classes, network=network, **chosen)
 
     def schedule(self) -> "Schedule":
         """These numbers as the training loop takes them."""
@@ -61,7 +62,7 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
     """Train stage 1 of SPLIT on the maps under FEATURES and write model.safetensors and curve.csv to OUTPUT."""
     from tavlad import device as devices
     from tavlad.errors import gpu_explained
-    from tavlad.features.backbone import backbone_digest
+    from tavlad.features.backbone import backbone_digest, network_of
     from tavlad.features.cache import maps_inputs
     from tavlad.learning import stage1
     from tavlad.learning.codebook import load_codebook
@@ -77,7 +78,7 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
         maps=maps_inputs(features, training.ids + validation.ids),
         backbone=Input(backbone, backbone_digest(backbone)),
         codebook=Input(codebook, str(load_codebook(codebook)[1]["recipe"])),
-        model=params.model(len(classes)),
+        model=params.model(len(classes), network_of(backbone)),
         schedule=params.schedule(),
         batch=params.batch,
         seed=params.seed,

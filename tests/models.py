@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from tavlad.model.resnet import Backbone
+from tavlad.model.backbone import Backbone, family_of
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 
@@ -25,8 +25,10 @@ SETTINGS: dict[str, Any] = {
 def small_model(classes: int, seed: int, backbone: bool, **changes: Any) -> TAVLAD:
     """A model of 4 clusters with drawn weights, in evaluation mode."""
     torch.manual_seed(seed)
-    centers = torch.nn.functional.normalize(torch.rand(4, 512), dim=1)
-    model = TAVLAD(centers, ModelSettings(classes, **(SETTINGS | changes)))
+    settings = ModelSettings(classes, **(SETTINGS | changes))
+    channels = family_of(settings.network).channels[settings.network]
+    centers = torch.nn.functional.normalize(torch.rand(4, channels), dim=1)
+    model = TAVLAD(centers, settings)
     if backbone:
-        model.attach(Backbone(pre_relu=model.settings.features == "pre_relu"))
+        model.attach(Backbone(settings.network, pre_relu=model.settings.features == "pre_relu"))
     return model.eval()

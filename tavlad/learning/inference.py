@@ -25,7 +25,7 @@ def maps_of_frames(
 ) -> tuple[Tensor, Tensor]:
     """The maps to encode and the maps to attend by, both (1,T,C,H,W) on `device`, of stored frames uint8 (T,H,W,3)."""
     square = square_of(torch.from_numpy(frames), None, crop).to(device)  # as bytes, a quarter of what they become
-    view = as_seen(square, None, crop)
+    view = model.network().normalised(as_seen(square, None, crop))
     with torch.inference_mode(), autocast(device, precision):
         return model.maps_of(view[None])
 

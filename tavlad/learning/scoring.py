@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torchvision.models import ResNet34_Weights
 
 from tavlad import console
@@ -36,7 +35,7 @@ def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttentio
     attention, winners, empty, confident = None, None, float("nan"), float("nan")
     with torch.inference_mode():
         if model.attention is not None:
-            attended = F.relu(seen[0])
+            attended = model.activated(seen[0])
             attention = model.attention(attended).float().cpu().numpy()
             winners = tuple(CATEGORIES[number] for number in model.attention.winner(attended).tolist())
         if model.settings.pooling == "vlad":

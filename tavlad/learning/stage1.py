@@ -12,7 +12,7 @@ from torch import Tensor
 from tavlad import device as devices
 from tavlad.data.table import Examples
 from tavlad.device import Speed
-from tavlad.features.backbone import load_backbone
+from tavlad.features.backbone import Weights, load_backbone
 from tavlad.features.cache import read_maps, read_shape
 from tavlad.learning.checkpoints import EpochState, Facts, finish
 from tavlad.learning.codebook import load_codebook
@@ -59,12 +59,12 @@ def make_stage1(place: Place, wanted: Stage1, speed: Speed) -> None:
     finish(place, model, Facts(wanted.classes, wanted.precision_parameter, place.key), curve)
 
 
-def build_model(centers: Tensor, weights: dict[str, Tensor], settings: ModelSettings, seed: int) -> TAVLAD:
-    """A model without backbone: VLAD of centres (K, C), attention of the `fc` of ResNet `weights`; the rest seeded."""
+def build_model(centers: Tensor, weights: Weights, settings: ModelSettings, seed: int) -> TAVLAD:
+    """A model without backbone: VLAD of centres (K, C), attention of the classifier of `weights`; the rest seeded."""
     torch.manual_seed(seed)
     model = TAVLAD(centers, settings)
     if model.attention is not None:
-        model.attention.fc.load_state_dict({name: weights[f"fc.{name}"] for name in ("weight", "bias")})
+        model.attention.fc.load_state_dict(weights.classifier())
     return model
 
 

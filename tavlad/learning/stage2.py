@@ -1,4 +1,4 @@
-"""Stage 2: layer 4, ImageNet classifier, VLAD, GRU and classifier, end to end from frames (paper, section 4.1)."""
+"""Stage 2: last stage, ImageNet classifier, VLAD, GRU, classifier, end to end from frames (paper, section 4.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from torch import Tensor
 from tavlad import device as devices
 from tavlad.data.table import Examples
 from tavlad.device import Speed
-from tavlad.features.backbone import load_backbone
+from tavlad.features.backbone import Weights, load_backbone
 from tavlad.features.views import Draw, as_seen, draw_augmentation, square_of
 from tavlad.learning.checkpoints import EpochState, Facts, finish, load_checkpoint
 from tavlad.learning.curve import Row
 from tavlad.learning.fitting import Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import class_scores
 from tavlad.learning.loading import Clips, EpochSampler, Tensors, loader
+from tavlad.model.backbone import memory_layout
 from tavlad.model.precision import DTYPES
-from tavlad.model.resnet import Backbone, memory_layout
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs, rng_for
 from tavlad.store.making import Place
@@ -65,11 +65,9 @@ def make_stage2(place: Place, wanted: Stage2, speed: Speed) -> None:
     finish(place, model, facts, curve)
 
 
-def attach_backbone(model: TAVLAD, weights: dict[str, Tensor]) -> None:
-    """Give a stage 1 model the ResNet-34 (torchvision's names) whose maps it was trained on."""
-    backbone = Backbone(pre_relu=model.settings.features == "pre_relu")
-    backbone.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("fc.")})
-    model.attach(backbone)
+def attach_backbone(model: TAVLAD, weights: Weights) -> None:
+    """Give a stage 1 model the network whose maps it was trained on."""
+    model.attach(weights.backbone(pre_relu=model.settings.features == "pre_relu"))
 
 
 def frame_path(file: Path) -> dict[str, int]:
@@ -117,5 +115,5 @@ def _logits(
         square = square.to(device, non_blocking=True)  # made floating point, and resized, there
         views.append(as_seen(square, _draw(wanted, clip, epoch), wanted.crop))
     with devices.autocast(device, wanted.precision):
-        logits: Tensor = model(torch.stack(views))
+        logits: Tensor = model(model.network().normalised(torch.stack(views)))
     return logits

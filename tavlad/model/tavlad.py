@@ -1,4 +1,4 @@
-"""TA-VLAD: ResNet-34 maps, top-down attention, VLAD residuals, a GRU over time, a classifier (paper, section 3)."""
+"""TA-VLAD: maps of a network, top-down attention, VLAD residuals, a GRU over time, a classifier (paper, section 3)."""
 
 import copy
 import json
@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tavlad.model import temporal as temporal_room
 from tavlad.model.attention import ClassActivationAttention
+from tavlad.model.backbone import Backbone, FoldedCopy, family_of, memory_layout
+from tavlad.model.network import IMAGENET_CLASSES
 from tavlad.model.precision import exact, lowered, no_autocast, unit
-from tavlad.model.resnet import CHANNELS, IMAGENET_CLASSES, Backbone, FoldedCopy, last_maps, memory_layout
 from tavlad.model.settings import ModelSettings
 from tavlad.model.vlad import VLAD
 
@@ -26,66 +26,70 @@ class TAVLAD(nn.Module):
         self.settings, self.clusters = settings, len(centers)
         self.backbone: Backbone | None = None
         self.attention_layer4: nn.Sequential | None = None
-        self._trunk, self._layer4, self._attention_layer4 = FoldedCopy(), FoldedCopy(), FoldedCopy()
+        self._trunk, self._last_stage, self._attention_stage = FoldedCopy(), FoldedCopy(), FoldedCopy()
         self.attention: ClassActivationAttention | None = None
-        width = CHANNELS
+        channels = width = centers.shape[1]
         if settings.pooling == "vlad":
             if settings.attention != "none":
-                self.attention = ClassActivationAttention(
-                    nn.Linear(CHANNELS, IMAGENET_CLASSES), settings.attention_pool
-                )
+                fc = nn.Linear(channels, IMAGENET_CLASSES)
+                self.attention = ClassActivationAttention(fc, settings.attention_pool)
             self.vlad = VLAD(centers, settings.alpha, settings.assignment)
-            self.temporal = temporal_room.make(settings.temporal, CHANNELS, settings.hidden, len(centers))
+            self.temporal = temporal_room.make(settings.temporal, channels, settings.hidden, len(centers))
             width = math.prod(self.temporal.out_shape)
         self.dropout = nn.Dropout(settings.dropout)
         self.classifier = nn.Linear(width, settings.classes)
 
     def attach(self, backbone: Backbone) -> None:
-        """Give the model the network that makes its maps; "decoupled" keeps a copy of layer 4 that never trains."""
+        """Give the model the network that makes its maps; "decoupled" keeps a copy of its last stage."""
         self.backbone = backbone
         if self.attention is not None and self.settings.attention == "decoupled":
-            self.attention_layer4 = copy.deepcopy(backbone.layer4).requires_grad_(False)
+            self.attention_layer4 = copy.deepcopy(backbone.last_stage()).requires_grad_(False)
+
+    def network(self) -> Backbone:
+        """The network that makes its maps; RuntimeError where it has none."""
+        if self.backbone is None:
+            raise RuntimeError(
+                "this model has no backbone (a stage 1 checkpoint): use forward_maps, or a stage 2 checkpoint"
+            )
+        return self.backbone
 
     def forward(self, frames: Tensor) -> Tensor:
         """Normalised frames (B, T, 3, H, W) -> logits (B, Y), by way of the backbone."""
         return self.classify(*self.maps_of(frames))
 
     def forward_maps(self, maps: Tensor) -> Tensor:
-        """Cached layer-4 maps (B, T, C, H, W), any float type -> logits (B, Y), as `forward` from the same frames."""
+        """Cached maps (B, T, C, H, W), any float type -> logits (B, Y), as `forward` from the same frames."""
         maps = exact(maps)
         return self.classify(maps, maps)
 
     def maps_of(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (B, T, 3, H, W) -> maps (B, T, C, H/32, W/32) to encode, and the maps that attention looks at.
+        """Frames (B, T, 3, H, W) -> maps (B, T, C, H/32, W/32) to encode, and those that attention looks at.
 
         The two are the same tensor, unless the attention is decoupled. What takes no gradient runs folded: the trunk
-        and decoupled attention always, and layer 4 where no gradient is asked for.
+        and decoupled attention always, and the last stage where no gradient is asked for.
         """
-        if self.backbone is None:
-            raise RuntimeError(
-                "this model has no backbone (a stage 1 checkpoint): use forward_maps, or a stage 2 checkpoint"
-            )
-        first, layer4 = self.backbone.trunk(), self.backbone.layer4
+        network = self.network()
+        first, last = network.trunk(), network.last_stage()
         dtype = lowered(next(first.parameters()))
         layout = memory_layout(frames.device, dtype)
         with torch.no_grad():  # the trunk never trains
             images = frames.flatten(0, 1).to(dtype, memory_format=torch.channels_last)
             x = self._trunk.of(first, dtype, torch.channels_last)(images).contiguous(memory_format=layout)
         if not torch.is_grad_enabled():
-            layer4 = self._layer4.of(layer4, dtype, layout)
-        maps = last_maps(layer4, x, self.backbone.pre_relu).unflatten(0, frames.shape[:2])
+            last = self._last_stage.of(last, dtype, layout)
+        maps = network.last_maps(last, x).unflatten(0, frames.shape[:2])
         if self.attention_layer4 is None:
             return maps, maps
         with torch.no_grad():  # nor does the copy
-            attending = self._attention_layer4.of(self.attention_layer4, dtype, layout)
-            seen = last_maps(attending, x, self.backbone.pre_relu)
+            attending = self._attention_stage.of(self.attention_layer4, dtype, layout)
+            seen = network.last_maps(attending, x)
         return maps, seen.unflatten(0, frames.shape[:2])
 
     def classify(self, maps: Tensor, seen: Tensor) -> Tensor:
         """Maps to encode and maps to attend by, both (B, T, C, H, W) -> logits (B, Y)."""
         B, T = maps.shape[:2]
         if self.settings.pooling == "avg":
-            pooled = exact(F.relu(maps)).mean(dim=(3, 4)).mean(dim=1)
+            pooled = exact(self.activated(maps)).mean(dim=(3, 4)).mean(dim=1)
             return self._logits(pooled)
         v = self.vlad(maps.flatten(0, 1), self.attention_of(seen.flatten(0, 1)))
         return self._logits(self._normalise(self.temporal(v.unflatten(0, (B, T)))))
@@ -94,8 +98,14 @@ class TAVLAD(nn.Module):
         """The weights (B, H, W) of the locations of maps (B, C, H, W), by `attention_scale`; None without attention."""
         if self.attention is None:
             return None
-        weights: Tensor = self.attention(F.relu(maps))
+        weights: Tensor = self.attention(self.activated(maps))
         return weights * weights[0].numel() if self.settings.attention_scale == "N" else weights
+
+    def activated(self, maps: Tensor) -> Tensor:
+        """Maps (B, C, H, W) as the network's own classifier takes them: after its last activation."""
+        if self.settings.features == "relu":
+            return maps
+        return family_of(self.settings.network).activation(maps)
 
     def _normalise(self, h: Tensor) -> Tensor:
         """Intra-normalisation (B, K, D), each cluster to unit length, then the whole: (B, K*D)."""
@@ -117,8 +127,9 @@ class TAVLAD(nn.Module):
             state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
         clusters = header.pop("clusters")
         settings = ModelSettings(**header)
-        model = cls(torch.zeros(clusters, CHANNELS), settings)
+        channels = family_of(settings.network).channels[settings.network]
+        model = cls(torch.zeros(clusters, channels), settings)
         if any(name.startswith("backbone.") for name in state):
-            model.attach(Backbone(pre_relu=settings.features == "pre_relu"))
+            model.attach(Backbone(settings.network, pre_relu=settings.features == "pre_relu"))
         model.load_state_dict(state)
         return model.eval()

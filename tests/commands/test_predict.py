@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from tavlad.cli import main
 from tavlad.commands import predict
 from tavlad.learning import scoring
-from tavlad.model.resnet import Backbone
+from tavlad.model.backbone import Backbone
 from tavlad.model.tavlad import TAVLAD
 from tests.commands.made import CLASSES, make_clip, make_model
 
@@ -136,7 +136,9 @@ def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(
     loaded, built = [], []
     load, build = scoring.load_checkpoint, Backbone.__init__
     monkeypatch.setattr(scoring, "load_checkpoint", lambda folder: (loaded.append(folder), load(folder))[1])
-    monkeypatch.setattr(Backbone, "__init__", lambda self, **given: (built.append(given), build(self, **given))[1])
+    monkeypatch.setattr(
+        Backbone, "__init__", lambda self, *given, **named: (built.append(given), build(self, *given, **named))[1]
+    )
     other, third = (make_clip(tmp_path / f"{name}.mp4") for name in ("other", "third"))
     assert run(model, clip, other, third).exit_code == 0 and loaded == [model] and len(built) == 1
     first = make_model(tmp_path / "first", backbone=False)

@@ -1,33 +1,37 @@
 """The backbone file: strict, reproducible, with a digest that notices one bit."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from tavlad.errors import TavladError
-from tavlad.features.backbone import backbone_digest, load_backbone, state_digest, write_backbone
+from tavlad.features.backbone import Weights, backbone_digest, load_backbone, network_of, state_digest, write_backbone
 
 
-def test_round_trip(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    write_backbone(tmp_path / "b", state, "random")
-    loaded = load_backbone(tmp_path / "b")
+def test_round_trip(tmp_path: Path, weights: Weights) -> None:
+    write_backbone(tmp_path / "b", weights, "random")
+    state, loaded = weights.tensors, load_backbone(tmp_path / "b").tensors
     assert loaded.keys() == state.keys()
     assert all(torch.equal(loaded[name], state[name]) for name in state)
     assert sum(tensor.numel() for name, tensor in state.items() if "running" not in name) == 21_797_672  # PAPER, sizes
     assert backbone_digest(tmp_path / "b") == state_digest(state)
 
 
-def test_the_same_weights_give_the_same_bytes(tmp_path: Path, state: dict[str, Tensor]) -> None:
+def test_the_same_weights_give_the_same_bytes(tmp_path: Path, weights: Weights) -> None:
     for name in ("one", "two"):
-        write_backbone(tmp_path / name, dict(sorted(state.items(), reverse=name == "two")), "random")
+        shuffled = dict(sorted(weights.tensors.items(), reverse=name == "two"))
+        write_backbone(tmp_path / name, Weights("resnet34", shuffled), "random")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_digest_notices_one_bit_and_a_swap_of_names(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    write_backbone(tmp_path / "b", state, "random")
+def test_digest_notices_one_bit_and_a_swap_of_names(tmp_path: Path, weights: Weights) -> None:
+    state = dict(weights.tensors)
+    write_backbone(tmp_path / "b", weights, "random")
     before = backbone_digest(tmp_path / "b")
     data = bytearray((tmp_path / "b").read_bytes())
     data[-1000] ^= 1
@@ -49,6 +53,26 @@ def test_everything_that_is_amiss_is_named(tmp_path: Path, state: dict[str, Tens
     rows = dict(caught.value.rows)
     assert rows.keys() == {"fc.bias", "extra", "conv1.weight", "bn1.bias", "bn1.weight"}
     assert "(64, 1, 7, 7), expected (64, 3, 7, 7)" in rows["conv1.weight"] and rows["bn1.weight"] == "not finite"
+
+
+def test_it_states_the_network_and_what_its_frames_look_like(tmp_path: Path, weights: Weights) -> None:
+    write_backbone(tmp_path / "b", weights, "here")
+    with safe_open(tmp_path / "b", framework="pt") as opened:
+        facts = json.loads(opened.metadata()["backbone"])
+    assert facts == {
+        "network": "resnet34",
+        "channels": 512,
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+        "digest": state_digest(weights.tensors),
+        "source": "here",
+    }
+    assert network_of(tmp_path / "b") == load_backbone(tmp_path / "b").network == "resnet34"
+
+
+def test_a_file_from_before_there_was_a_choice_is_a_resnet34(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    save_file(state, tmp_path / "b", metadata={"backbone": json.dumps({"digest": "x", "source": "random"})})
+    assert network_of(tmp_path / "b") == load_backbone(tmp_path / "b").network == "resnet34"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a safetensors file at all", None])

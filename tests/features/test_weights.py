@@ -44,19 +44,19 @@ def test_every_batch_norm_standardises_the_calibration_images(state: dict[str, T
         assert (variance - 1).abs().max() < 0.02, name  # eps takes a little from channels of small variance
 
 
-def test_the_seed_alone_decides(state: dict[str, Tensor], images: Tensor) -> None:
+def test_the_seed_alone_decides(state: dict[str, Tensor], levels: Tensor) -> None:
     threads = torch.get_num_threads()
     torch.manual_seed(99)
     before = torch.random.get_rng_state()
     torch.set_num_threads(2)
     try:
-        again = random_weights(3, images)
+        again = random_weights("resnet34", 3, levels)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert state_digest(again) == state_digest(state)
-    assert state_digest(random_weights(4, images)) != state_digest(state)
+    assert state_digest(again.tensors) == state_digest(state)
+    assert state_digest(random_weights("resnet34", 4, levels).tensors) != state_digest(state)
 
 
 def test_he_initialisation_and_sensible_scales(state: dict[str, Tensor], images: Tensor) -> None:
@@ -81,7 +81,7 @@ def test_random_calibrates_on_frames_of_its_seed(monkeypatch: pytest.MonkeyPatch
         return np.random.default_rng(seed).integers(0, 256, (4, short_side, short_side + 10, 3), dtype=np.uint8)
 
     monkeypatch.setattr(weights, "calibration_frames", frames)
-    state = weights.state_of("random", 5)
+    state = weights.weights_of(Source("resnet34", "random", 5, "")).tensors
     assert asked == [(5, *weights.CALIBRATION[:2])]
     assert "bn1.running_mean" in state and "bn1.num_batches_tracked" not in state
 
@@ -94,17 +94,18 @@ def test_a_local_pickle_of_tensors_is_taken(tmp_path: Path, state: dict[str, Ten
     if form == "half":
         named = {name: tensor.half() for name, tensor in named.items()}
     torch.save(named, tmp_path / "w.pth")
-    loaded = local_weights(tmp_path / "w.pth")
+    loaded = local_weights("resnet34", tmp_path / "w.pth").tensors
     assert loaded.keys() == state.keys() and loaded["fc.bias"].dtype == torch.float32
     assert form == "half" or state_digest(loaded) == state_digest(state)
 
 
 def test_a_local_safetensors_file_is_taken_and_its_bytes_are_known(tmp_path: Path, state: dict[str, Tensor]) -> None:
     save_file(state, tmp_path / "w.safetensors")
-    assert state_digest(weights.state_of(str(tmp_path / "w.safetensors"), 0)) == state_digest(state)
+    source = Source.of("resnet34", str(tmp_path / "w.safetensors"), 1)
+    assert state_digest(weights.weights_of(source).tensors) == state_digest(state)
     expected = hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
-    assert Source.of(str(tmp_path / "w.safetensors"), 1).digest == expected
-    assert all(Source.of(name, 1).digest == "" for name in ("random", "imagenet", str(tmp_path / "absent")))
+    assert source.digest == expected
+    assert not any(Source.of("resnet34", name, 1).digest for name in ("random", "imagenet", str(tmp_path / "absent")))
 
 
 class Hostile:
@@ -126,7 +127,7 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path: Path, legacy: 
     else:
         torch.save({"conv1.weight": Hostile(victim)}, file)
     with pytest.raises(TavladError, match="none of it was run"):
-        local_weights(file)
+        local_weights("resnet34", file)
     assert not victim.exists()
 
 
@@ -136,13 +137,13 @@ def test_an_unreadable_local_file_is_named(tmp_path: Path, content: bytes | None
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(TavladError, match=name):
-        local_weights(tmp_path / name)
+        local_weights("resnet34", tmp_path / name)
 
 
 @pytest.mark.parametrize("state", [[1, 2], {"a": 3}, None])
 def test_what_is_no_state_dict_is_named(state: Any) -> None:
     with pytest.raises(TavladError, match="not a state dict"):
-        clean(state, "somewhere")
+        clean("resnet34", state, "somewhere")
 
 
 @pytest.fixture
@@ -178,16 +179,16 @@ def test_imagenet_is_downloaded_once_and_checked_by_hash(
     buffer = io.BytesIO()
     torch.save(state, buffer)
     serve(served, monkeypatch, buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest()[:8])
-    assert state_digest(imagenet_weights()) == state_digest(state)
+    assert state_digest(imagenet_weights("resnet34").tensors) == state_digest(state)
     for file in served.iterdir():
         file.unlink()
-    assert state_digest(imagenet_weights()) == state_digest(state)  # from torch's hub folder
+    assert state_digest(imagenet_weights("resnet34").tensors) == state_digest(state)  # from torch's hub folder
 
 
 def test_a_download_with_another_hash_is_refused(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(served, monkeypatch, b"something else", "b627a593")
     with pytest.raises(TavladError, match="invalid hash value"):
-        imagenet_weights()
+        imagenet_weights("resnet34")
     assert not list(Path(torch.hub.get_dir(), "checkpoints").glob("*.pth"))
 
 
@@ -198,7 +199,7 @@ def test_offline_says_what_to_put_where(served: Path, monkeypatch: pytest.Monkey
             closed.bind(("127.0.0.1", 0))
             point_at(monkeypatch, f"http://127.0.0.1:{closed.getsockname()[1]}/absent-00000000.pth")
     with pytest.raises(TavladError) as caught:
-        imagenet_weights()
+        imagenet_weights("resnet34")
     assert caught.value.rows[0][0] == "absent-00000000.pth"
     assert str(Path(torch.hub.get_dir(), "checkpoints", "absent-00000000.pth")) in caught.value.advice
     assert "backbone.weights" in caught.value.advice

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tavlad.learning.fitting import PARTS, Schedule, adam, select
-from tavlad.model.resnet import Backbone
+from tavlad.model.backbone import Backbone
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 
@@ -32,7 +32,7 @@ def built(request: pytest.FixtureRequest) -> Iterator[TAVLAD]:
     torch.manual_seed(0)
     centers = nn.functional.normalize(torch.rand(4, 512), dim=1)
     model = TAVLAD(centers, ModelSettings(3, attention=attention, pooling=pooling, **SETTINGS))
-    model.attach(Backbone(pre_relu=False))
+    model.attach(Backbone("resnet34", pre_relu=False))
     yield model
 
 

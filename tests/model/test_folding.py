@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from tavlad.learning.checkpoints import Facts, load_checkpoint, save_checkpoint
 from tavlad.learning.fitting import PARTS, Schedule, adam, select
 from tavlad.learning.inference import class_scores
-from tavlad.model.resnet import Backbone, Convolution, last_maps, memory_layout
+from tavlad.model.backbone import Backbone, memory_layout
+from tavlad.model.resnet import Convolution
 from tavlad.model.tavlad import TAVLAD
 from tests.models import small_model
 
@@ -47,7 +48,7 @@ def unfolded_maps(model: TAVLAD, images: Tensor) -> tuple[Tensor, Tensor]:
     backbone = model.backbone
     x = nn.Sequential(*list(backbone.children())[:-1])(images.flatten(0, 1))
     maps, seen = (
-        last_maps(layer4, x, backbone.pre_relu).unflatten(0, images.shape[:2])
+        backbone.last_maps(layer4, x).unflatten(0, images.shape[:2])
         for layer4 in (backbone.layer4, model.attention_layer4 or backbone.layer4)
     )
     return maps, seen
@@ -145,7 +146,7 @@ def test_what_is_folded_is_in_no_state_and_needs_no_graph() -> None:
     logits = model(frames())
     assert list(model.state_dict()) == names
     assert [name for name in names if name.startswith("backbone.")] == [
-        f"backbone.{name}" for name in Backbone(pre_relu=False).state_dict()
+        f"backbone.{name}" for name in Backbone("resnet34", pre_relu=False).state_dict()
     ]
     model.backbone.requires_grad_(True)
     assert not any(name.startswith(("backbone.conv1", "backbone.layer3")) for name in gradients(model, logits))

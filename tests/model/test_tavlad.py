@@ -10,7 +10,7 @@ import torchvision
 
 from tavlad.learning.checkpoints import Facts, load_checkpoint, save_checkpoint
 from tavlad.learning.fitting import HEAD, PARTS, select
-from tavlad.model.resnet import Backbone
+from tavlad.model.backbone import Backbone
 from tavlad.model.settings import ModelSettings, Temporal
 from tavlad.model.tavlad import TAVLAD
 
@@ -34,7 +34,7 @@ def build(clusters=64, classes=51, backbone=True, **changes) -> TAVLAD:
     centers = torch.nn.functional.normalize(torch.rand(clusters, 512), dim=1)
     model = TAVLAD(centers, ModelSettings(classes, **settings))
     if backbone:
-        model.attach(Backbone(pre_relu=settings["features"] == "pre_relu"))
+        model.attach(Backbone("resnet34", pre_relu=settings["features"] == "pre_relu"))
     return model.eval()
 
 
@@ -77,7 +77,7 @@ def test_the_backbone_is_torchvisions():
     body = torch.nn.Sequential(*list(whole.children())[:-2])
     frames = torch.randn(2, 3, 64, 64)
     for pre_relu in (False, True):
-        backbone = Backbone(pre_relu).eval()
+        backbone = Backbone("resnet34", pre_relu).eval()
         backbone.load_state_dict({k: v for k, v in whole.state_dict().items() if not k.startswith("fc.")})
         with torch.no_grad():
             torch.testing.assert_close(torch.relu(backbone(frames)), body(frames))
@@ -86,7 +86,7 @@ def test_the_backbone_is_torchvisions():
 @pytest.mark.parametrize("attention", ["joint", "decoupled", "none"])
 def test_batch_norm_is_frozen_whatever_is_put_into_training_mode(attention):
     model = TAVLAD(torch.rand(4, 512), ModelSettings(3, **{**PAPER, "attention": attention}))
-    model.attach(Backbone(pre_relu=False))
+    model.attach(Backbone("resnet34", pre_relu=False))
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert len(norms) == (43 if attention == "decoupled" else 36)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}

@@ -20,7 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(weights: str, seed: int = 1) -> Result:
-    Path("params.yaml").write_text(f"backbone: {{weights: {weights}, seed: {seed}}}\n")
+    Path("params.yaml").write_text(f"backbone: {{network: resnet34, weights: {weights}, seed: {seed}}}\n")
     return CliRunner().invoke(main, [own_code("backbone"), "data/backbone/backbone.safetensors"])
 
 
@@ -28,7 +28,7 @@ def test_random_is_made_once_and_is_the_same_in_another_store(project: Path, mon
     output = project / "data/backbone/backbone.safetensors"
     first = run("random")
     assert first.exit_code == 0, first.output
-    assert first.stdout == f"backbone: ResNet-34 from 'random', digest {backbone_digest(output)[:12]}\n"
+    assert first.stdout == f"backbone: resnet34 from 'random', digest {backbone_digest(output)[:12]}\n"
     content, inode = output.read_bytes(), output.stat().st_ino
     output.unlink()
     assert run("random").exit_code == 0 and output.stat().st_ino == inode
@@ -45,7 +45,7 @@ def test_another_file_at_the_same_path_is_noticed(project: Path) -> None:
     output = project / "data/backbone/backbone.safetensors"
     digests = []
     for value in (0.0, 1.0):
-        state = {name: torch.full_like(tensor, value) for name, tensor in load_backbone(output).items()}
+        state = {name: torch.full_like(tensor, value) for name, tensor in load_backbone(output).tensors.items()}
         torch.save(state, project / "own.pth")
         result = run("own.pth")
         assert result.exit_code == 0, result.output

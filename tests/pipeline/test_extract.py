@@ -41,7 +41,7 @@ workers: {workers}
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "backbone.safetensors"
-    write_backbone(path, random_weights(1, torch.randn(4, 3, 64, 64)), "random")
+    write_backbone(path, random_weights("resnet34", 1, 255 * torch.rand(4, 3, 64, 64)), "random")
     return path
 
 

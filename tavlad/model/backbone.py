@@ -1,0 +1,105 @@
+"""The network that makes the maps, cut where the method cuts it: a trunk that never trains, and the last stage."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tavlad.model.lite import LITE
+from tavlad.model.mobilenet import EFFICIENTNET, MOBILENET
+from tavlad.model.network import Family, Folded, fold
+from tavlad.model.regnet import REGNET
+from tavlad.model.resnet import RESNET
+
+FAMILIES = (RESNET, REGNET, MOBILENET, EFFICIENTNET, LITE)
+
+
+def family_of(network: str) -> Family:
+    """The family of `network`; ValueError if there is none."""
+    for family in FAMILIES:
+        if network in family.channels:
+            return family
+    raise ValueError(f"no network {network!r}: {', '.join(name for family in FAMILIES for name in family.channels)}")
+
+
+class Backbone(nn.Module):
+    """A network without its classifier, under its publisher's parameter names.
+
+    `pre_relu` leaves out the very last activation (ActionVLAD found post-ReLU features poor).
+    """
+
+    def __init__(self, network: str, pre_relu: bool):
+        super().__init__()
+        self.network, self.family, self.pre_relu = network, family_of(network), pre_relu
+        head = self.family.classifier.split(".")[0]
+        for name, child in self.family.build(network).named_children():
+            if name not in ("avgpool", head):
+                self.add_module(name, child)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Normalised frames (B, 3, H, W) to maps (B, C, H/32, W/32)."""
+        return self.last_maps(self.last_stage(), self.trunk()(frames))
+
+    def normalised(self, levels: Tensor) -> Tensor:
+        """Levels 0..255 (B, 3, H, W), RGB, to the mean and deviation that the network was trained on."""
+        return normalise(levels, self.family)
+
+    def trunk(self) -> nn.Sequential:
+        """All before the last stage: frames (B, 3, H, W) to maps at stride 16."""
+        return self.family.trunk(self)
+
+    def last_stage(self) -> nn.Sequential:
+        """All that runs at stride 32: what stage 2 trains, and decoupled attention has a copy of."""
+        return self.family.last_stage(self)
+
+    def last_maps(self, last_stage: nn.Sequential, x: Tensor) -> Tensor:
+        """`last_stage`, ours or a copy, on the trunk's maps: (B, C, H/32, W/32), by `pre_relu`."""
+        y = self.family.before_activation(last_stage, x)
+        return y if self.pre_relu else self.family.activation(y)
+
+    def part_of(self, name: str) -> str | None:
+        """The part (settings.Part) that the parameter `name` belongs to; None for the trunk."""
+        owner = self.get_submodule(name.rpartition(".")[0])
+        if not any(module is owner for module in self.last_stage().modules()):
+            return None
+        if isinstance(owner, nn.BatchNorm2d):
+            return "batchnorm"
+        return "downsample" if self.family.shortcut and f".{self.family.shortcut}." in name else "layer4"
+
+
+def normalise(levels: Tensor, family: Family) -> Tensor:
+    """Levels 0..255 (B, 3, H, W), RGB, to the mean and deviation of `family`."""
+    mean, std = (levels.new_tensor(values).view(3, 1, 1) for values in (family.mean, family.std))
+    return (levels / 255 - mean) / std
+
+
+def memory_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format:
+    """The layout in which the last stage's convolutions are the faster; the trunk's always are in channels last."""
+    return torch.channels_last if device.type == "cuda" or dtype == torch.bfloat16 else torch.contiguous_format
+
+
+class FoldedCopy:
+    """A folded copy of a network that does not train; it stands beside the network, and in no state_dict.
+
+    It is made again whenever a tensor of the network was replaced (`to`, `double`) or written to (`load_state_dict`, an
+    optimiser): it cannot be stale, but for writes that torch does not count (by way of `.data`, by a fused optimiser).
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[Any, list[Tensor], Any] = (None, [], None)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return FoldedCopy, ()  # a copy of a model folds for itself
+
+    def of(self, network: Folded, dtype: torch.dtype, layout: torch.memory_format) -> Folded:
+        """The copy of `network`, folded in the network's own type and then stored as `dtype` in `layout`."""
+        tensors = [*network.parameters(), *network.buffers()]
+        key = dtype, layout, [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+        if self._made[0] != key:
+            with torch.inference_mode(False), torch.no_grad():
+                made = fold(copy.deepcopy(network).eval()).requires_grad_(False).to(dtype).to(memory_format=layout)
+            # the tensors are held so that no others get their addresses
+            self._made = key, [tensor.detach() for tensor in tensors], made
+        folded: Folded = self._made[2]
+        return folded
