@@ -17,6 +17,7 @@ class Dataset(Section):
     layout: Literal["ucf101", "hmdb51", "folders"]
     groups: str
     validation: float = Field(ge=0, lt=1)
+    reversed: bool
     exclude: list[str]
 
     def folder(self) -> Path:

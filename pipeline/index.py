@@ -26,14 +26,20 @@ class Parameters(Section):
 @own_code
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
-    """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, true boxes, exclusions."""
-    from tavlad.data import boxes, indexing, table
+    """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, pairs, boxes, exclusions."""
+    from tavlad.data import boxes, indexing, reversal, table
 
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     root = dataset.folder()
     with store.output("index", output):
         index = indexing.build_index(
-            root, dataset.layout, dataset.groups, dataset.validation, dataset.exclude, parameters.seed
+            root,
+            dataset.layout,
+            dataset.groups,
+            dataset.validation,
+            dataset.exclude,
+            parameters.seed,
+            dataset.reversed,
         )
         clips = indexing.hashed(root, index.clips, store)
         fresh(output)
@@ -41,7 +47,8 @@ def main(output: Path) -> None:
         for name, split in zip(table.SPLITS, index.splits, strict=True):
             table.write_split(output / f"{name}.csv", split)
         table.write_classes(output / "classes.txt", index.classes)
-        boxes.take_boxes(root, output / "boxes.csv")
+        reversal.write_pairs(output / reversal.FILE, index.pairs)
+        boxes.take_boxes(root, output / "boxes.csv", reversal.originals(clips))
         table.write_excluded(output / "excluded.csv", index.excluded)
     store.record("index", {"seconds": time.monotonic() - start, "clips": len(clips)})
     console.done(f"index: {index.summary()}")

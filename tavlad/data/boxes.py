@@ -1,7 +1,6 @@
 """True boxes of the acting objects, where a data set brings them: boxes.csv beside its videos, as the demo does."""
 
 import csv
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,14 +34,20 @@ def read_boxes(path: Path) -> dict[str, np.ndarray]:
     return {clip: np.array(boxes) for clip, boxes in rows.items()}
 
 
-def take_boxes(root: Path, output: Path) -> None:
-    """Check and copy boxes.csv from `root`; where there is none, write one without rows."""
-    source = root / "boxes.csv"
+def take_boxes(root: Path, output: Path, originals: Mapping[str, str]) -> None:
+    """Check and copy boxes.csv from `root`; where there is none, write one without rows.
+
+    `originals` has the ids of reversals: they get the rows of their originals, as both number the frames of one file.
+    """
+    source, rows = root / "boxes.csv", [HEADER]
     if source.exists():
-        read_boxes(source)
-        shutil.copyfile(source, output)
-    else:
-        output.write_text(",".join(HEADER) + "\n", encoding="utf-8", newline="\n")
+        boxes = read_boxes(source)
+        with open(source, encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+        for one, original in originals.items():
+            rows += [[one, *map(str, (frame, *box))] for frame, box in enumerate(boxes.get(original, ()))]
+    with open(output, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def in_crop(boxes: np.ndarray, facts: Mapping[str, Any], height: int, width: int, crop: int) -> np.ndarray:

@@ -11,6 +11,15 @@ from tavlad.console import bar
 from tavlad.data import splits
 from tavlad.data.layouts import folders, hmdb51, ucf101
 from tavlad.data.listing import Layout, Listing, Problem, printable
+from tavlad.data.reversal import (
+    Pairs,
+    both_ways,
+    brought_pairs,
+    obstacles,
+    reversal,
+    reversal_id,
+    reversed_class,
+)
 from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
 from tavlad.errors import InputError
 from tavlad.store.integrity import Digests
@@ -23,13 +32,15 @@ UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not 
 
 @dataclass(frozen=True)
 class Index:
-    """All that `index` writes: classes in label order, clips, three splits, and the parts of excluded clips."""
+    """All that `index` writes: classes in label order, clips, three splits, the parts of excluded clips, and which
+    classes are each other's reversal."""
 
     classes: list[str]
     clips: list[Clip]
     splits: list[Split]
     excluded: dict[str, list[str]]
     notes: list[str]
+    pairs: Pairs
 
     def summary(self) -> str:
         """One line: clips, classes, what is missing or excluded, the size of each split, what was not looked at."""
@@ -43,19 +54,24 @@ class Index:
         return "; ".join([*line, *self.notes])
 
 
-def build_index(root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int) -> Index:
+def build_index(
+    root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int, reverse: bool = False
+) -> Index:
     """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`.
 
     `groups` is a regular expression whose one group is the clip's group in its file name; "" means the layout's own
     rule (gNN of UCF101, class and movie of HMDB51, every clip by itself in folders). Folds and validation parts are
-    drawn before `exclude` is applied: leaving a clip out does not move the others.
+    drawn before `exclude` is applied, and before `reverse` lists every clip a second time with time reversed: neither
+    moves the other clips.
     """
     pattern = _pattern(groups)
     chosen = LAYOUTS[layout]
     listing = chosen.read(root)
-    left_out = set(exclude)
+    left_out = ids_left_out(exclude, listing, reverse)
     clips, problems = _clips(listing, chosen, pattern, left_out)
     by_id = {clip.id: clip for clip in clips}
+    problems += obstacles(by_id, listing.classes) if reverse else []
+    pairs = [] if reverse else brought_pairs(root, listing.classes, problems)
     unknown = sorted(left_out - set(by_id))
     problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, by_id)}") for one in unknown]
     made = listing.splits
@@ -75,7 +91,28 @@ def build_index(root: Path, layout: str, groups: str, validation: float, exclude
             problems.append((name, "dataset.validation: no group is small enough for this share; raise it, or set 0"))
     _raise(problems)
     kept = [clip for clip in clips if clip.id not in left_out]
-    return Index(listing.classes, kept, made, excluded, listing.notes)
+    index = Index(listing.classes, kept, made, excluded, listing.notes, pairs)
+    return _both_ways(index) if reverse else index
+
+
+def _both_ways(index: Index) -> Index:
+    """`index` with the reversal of each clip in its parts, and of each class right after it."""
+    pairs = [(label, reversed_class(label)) for label in index.classes]
+    return Index(
+        [label for pair in pairs for label in pair],
+        sorted([*index.clips, *map(reversal, index.clips)], key=lambda clip: clip.id),
+        [both_ways(split) for split in index.splits],
+        index.excluded | {reversal_id(one): parts for one, parts in index.excluded.items()},
+        [*index.notes, "half of them are the others with time reversed"],
+        pairs,
+    )
+
+
+def ids_left_out(exclude: Sequence[str], listing: Listing, reverse: bool) -> set[str]:
+    """The ids of `exclude`; a reversal stands for its original, as neither stays without the other."""
+    ids = map(clip_id, listing.labels) if reverse else ()
+    named = {reversal_id(one): one for one in ids}
+    return {named.get(one, one) for one in exclude}
 
 
 def hashed(root: Path, clips: Sequence[Clip], store: Store) -> list[Clip]:
@@ -83,29 +120,29 @@ def hashed(root: Path, clips: Sequence[Clip], store: Store) -> list[Clip]:
 
     A file that has not changed since an earlier run is not read again; `store` remembers its digest.
     """
-    present = [clip for clip in clips if clip.status == "present"]
+    present = sorted({clip.path for clip in clips if clip.status == "present"})  # a reversal has its original's file
     digests: dict[str, str] = {}
     problems: list[Problem] = []
     remembered = Digests(root, store.root / "digests")
 
-    def attempt(clip: Clip) -> str | OSError:
+    def attempt(path: str) -> str | OSError:
         try:
-            return remembered.of(clip.path)
+            return remembered.of(path)
         except OSError as error:
             return error
 
     try:
         with ThreadPoolExecutor() as pool, bar("index: hashing", len(present), "clips") as advance:
-            for clip, result in zip(present, pool.map(attempt, present), strict=True):
+            for path, result in zip(present, pool.map(attempt, present), strict=True):
                 if isinstance(result, OSError):
-                    problems.append((clip.path, f"cannot be read: {result.strerror}"))
+                    problems.append((path, f"cannot be read: {result.strerror}"))
                 else:
-                    digests[clip.id] = result
+                    digests[path] = result
                 advance()
     finally:
         remembered.save(store.scratch / "digests")
     _raise(problems)
-    return [replace(clip, digest=digests.get(clip.id, "")) for clip in clips]
+    return [replace(clip, digest=digests.get(clip.path, "")) for clip in clips]
 
 
 def _clips(

@@ -50,7 +50,7 @@ class Size:
 
 
 def make_demo(place: Place, size: Size, speed: None) -> None:
-    """Write the clips, lists and true boxes to the folder `place`."""
+    """Write the clips, lists, pairs of classes and true boxes to the folder `place`."""
     clips = list(draw_demo(size.seed, size.groups, size.clips))
     for clip in console.track(clips, "demo", len(clips), "clips"):
         clip.write(place.path)
@@ -74,8 +74,9 @@ def draw_demo(seed: int, groups: int, clips: int) -> Iterator[DemoClip]:
 
 
 def write_lists(root: Path, clips: list[DemoClip]) -> None:
-    """classInd.txt, trainlist01..03.txt, testlist01..03.txt: a group is tested in one of three splits."""
+    """classInd.txt, reversals.csv, trainlist01..03.txt, testlist01..03.txt: each group is tested in one split."""
     _write(root / "classInd.txt", [f"{number} {name}" for number, name in enumerate(CLASSES, start=1)])
+    _write(root / "reversals.csv", ["class,reversal", *map(",".join, PAIRS)])
     for split in range(1, SPLITS + 1):
         held_out = {clip.group for clip in clips if clip.group % SPLITS == split % SPLITS}
         train = [f"{clip.id}.avi {clip.label + 1}" for clip in clips if clip.group not in held_out]

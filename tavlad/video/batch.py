@@ -1,16 +1,17 @@
 """Decoding many clips: what the work store lacks is decoded; how much of a clip may be missing or damaged."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tavlad.data.reversal import originals
 from tavlad.data.table import Clip
 from tavlad.errors import InputError
 from tavlad.store.inputs import Input
 from tavlad.store.making import Result, made_all
 from tavlad.store.store import Store
-from tavlad.video import decode
+from tavlad.video import backwards, decode
 from tavlad.video.frames import read_frame_facts, read_frames_recipe
 
 
@@ -45,16 +46,34 @@ ADVICE = "Repair these files, or name their ids under dataset.exclude in params.
 
 
 def decode_all(
-    store: Store, clips: Iterable[Clip], root: Path, sampling: decode.Sampling, limits: decode.Limits
+    store: Store, clips: Sequence[Clip], root: Path, sampling: decode.Sampling, limits: decode.Limits
 ) -> Iterator[Result]:
-    """What became of each of `clips`, whose files lie below `root`: its frame file in `store`, or the reason."""
-    each = {}
+    """What became of each of `clips`, whose files lie below `root`: its frame file in `store`, or the reason.
+
+    Reversals come last, each with an entry of its own, made from that of its original; or it fails for the same reason.
+    """
+    each, found, reversals = {}, dict[str, Result](), originals(clips)
     for clip in clips:
         if clip.status == "missing":
             yield Result(clip.id, None, reason="is listed, but the file is missing")
-        else:
+        elif clip.id not in reversals:
             each[clip.id] = decode.Video(clip.id, Input(root / clip.path, clip.digest))
-    yield from made_all(store, STAGE, decode.make_frames, sampling, each, limits, _recipe)
+    for result in made_all(store, STAGE, decode.make_frames, sampling, each, limits, _recipe):
+        found[result.name] = result
+        yield result
+    yield from _reverse_all(store, {one: found[name] for one, name in reversals.items() if name in found})
+
+
+def _reverse_all(store: Store, found: Mapping[str, Result]) -> Iterator[Result]:
+    """What became of each reversal, whose original's result `found` has."""
+    each = {}
+    for one, original in found.items():
+        if original.path is None:
+            yield Result(one, None, reason=original.reason)
+        else:
+            each[one] = backwards.Original(one, Input(original.path, _recipe(original.path)))
+    if each:
+        yield from made_all(store, STAGE, backwards.make_reversals, None, each, None, _recipe)
 
 
 def _recipe(entry: Path) -> str:

@@ -38,11 +38,25 @@ def test_a_wrong_line_is_named(tmp_path: Path, text: str, line: int, reason: str
 
 
 def test_a_data_set_without_boxes_gets_an_empty_table(tmp_path: Path) -> None:
-    take_boxes(tmp_path, tmp_path / "out.csv")
+    take_boxes(tmp_path, tmp_path / "out.csv", {})
     assert read_boxes(tmp_path / "out.csv") == {}
     (tmp_path / "boxes.csv").write_text(TABLE)
-    take_boxes(tmp_path, tmp_path / "out.csv")
+    take_boxes(tmp_path, tmp_path / "out.csv", {})
     assert (tmp_path / "out.csv").read_text() == TABLE
+
+
+def test_a_reversal_has_the_rows_of_its_original(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text(TABLE)
+    take_boxes(tmp_path, tmp_path / "out.csv", {"A (reversed)/a": "A/a", "C (reversed)/c": "C/c"})
+    boxes = read_boxes(tmp_path / "out.csv")
+    assert sorted(boxes) == ["A (reversed)/a", "A/a", "B/b"]
+    assert boxes["A (reversed)/a"].tolist() == boxes["A/a"].tolist()
+    # decoding says which frames of the file a reversal shows, from the last to the first
+    upright = {"width": 80, "height": 80, "rotation": 0}
+    there, back = ({**upright, "indices": order} for order in ([0, 1], [1, 0]))
+    assert np.array_equal(
+        in_crop(boxes["A (reversed)/a"], back, 80, 80, 80), in_crop(boxes["A/a"], there, 80, 80, 80)[::-1]
+    )
 
 
 def painted(height: int, width: int, box: list[int]) -> np.ndarray:

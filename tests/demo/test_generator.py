@@ -55,7 +55,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_same_seed_same_bytes_in_another_process(root: Path, tmp_path: Path) -> None:
     again = digests(generated(tmp_path, 5, "4711"))
-    assert len(again) == 5 + 7 + 1
+    assert len(again) == 5 + 8 + 1
     assert again.items() <= digests(root).items()
 
 

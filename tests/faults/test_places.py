@@ -13,7 +13,7 @@ from tavlad.data.table import read_clips
 from tests.pipeline.test_decode import PARAMETERS, film
 from tests.stages import own_code
 
-DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, exclude: []}\nindex: {seed: 1}\n"
+DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, reversed: false, exclude: []}\n"
 
 
 def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -24,7 +24,7 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     top = ("frames", "short_side", "workers")
     lines = [f"{name}: {PARAMETERS[name]}" for name in top] + ["decode:"]
     lines += [f"  {name}: {value}" for name, value in PARAMETERS.items() if name not in top]
-    (folder / "params.yaml").write_text("\n".join(lines) + "\n" + DATASET)
+    (folder / "params.yaml").write_text("\n".join(lines) + "\nindex: {seed: 1}\n" + DATASET)
     return folder
 
 

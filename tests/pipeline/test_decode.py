@@ -32,7 +32,7 @@ PARAMETERS = {
 }
 
 
-DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, exclude: []}"
+DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, reversed: false, exclude: []}"
 
 
 def film(path: Path, frames: int, bright: int) -> None:

@@ -12,7 +12,7 @@ from tavlad.store import integrity
 from tests.stages import own_code
 
 PARAMS = """
-dataset: {{root: videos, layout: folders, groups: "(p.)_", validation: 0.25, exclude: [{exclude}]}}
+dataset: {{root: videos, layout: folders, groups: "(p.)_", validation: 0.25, reversed: false, exclude: [{exclude}]}}
 index: {{seed: {seed}}}
 """
 
@@ -41,7 +41,16 @@ def test_writes_all_tables_and_one_line(project: Path) -> None:
     result = run(project)
     assert result.exit_code == 0, result.output
     assert sorted(written(project)) == [
-        *("boxes.csv", "classes.txt", "clips.csv", "excluded.csv", "split1.csv", "split2.csv", "split3.csv"),
+        *(
+            "boxes.csv",
+            "classes.txt",
+            "clips.csv",
+            "excluded.csv",
+            "reversals.csv",
+            "split1.csv",
+            "split2.csv",
+            "split3.csv",
+        ),
     ]
     assert result.stdout.startswith("index: 24 clips (0 missing) of 2 classes; split1 ")
     assert result.stdout.count("\n") == 1
