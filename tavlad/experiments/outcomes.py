@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 from dvc.api import DVCFileSystem
 
+from tavlad.data.reversal import Pairs, read_pairs
 from tavlad.data.table import SPLITS, read_clips
 from tavlad.experiments.plan import Run
 from tavlad.learning.scores import Predictions
 
 TRAINED = ("temporal.", "classifier.")  # in stage 1
 FILES = {"stage1": "predictions_stage1.h5", "stage2": "predictions.h5"}
-CLIPS = "data/index/clips.csv"
+CLIPS, REVERSALS = "data/index/clips.csv", "data/index/reversals.csv"
 
 Content = TypeVar("Content")
 
@@ -24,11 +25,13 @@ Content = TypeVar("Content")
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """One run: by stage the predictions of each split and the seconds of all trainings (None where they were found in
-    the work store); by clip id its group; the parameters trained in stage 1; each split's metrics.json."""
+    the work store); by clip id its group; the classes that are each other's reversal; the parameters trained in stage
+    1; each split's metrics.json."""
 
     run: Run
     predictions: dict[str, list[Predictions]]
     groups: dict[str, str]
+    pairs: Pairs
     seconds: dict[str, float | None]
     parameters: int
     metrics: list[dict[str, Any]]
@@ -48,6 +51,7 @@ def read_outcome(run: Run, revision: str, timings: Path) -> Outcome:
             for stage in stages
         },
         {clip.id: clip.group for clip in _local(files, CLIPS, read_clips)},
+        _local(files, REVERSALS, read_pairs),
         {stage: _seconds(timings, [_recipe(header) for header in headers[stage]]) for stage in stages},
         _trained(headers["stage1"][0]),
         [json.loads(files.read_text(f"data/evaluate/{split}/metrics.json")) for split in SPLITS],

@@ -162,14 +162,3 @@ def holm(values: Sequence[float]) -> list[float]:
 def all_classes(predictions: Predictions) -> np.ndarray:
     """Which clips are right when all classes compete, bool (N)."""
     return predictions.right
-
-
-def within_pairs(predictions: Predictions) -> np.ndarray:
-    """Which clips are right when only the two classes of their own pair compete, classes 0 and 1, 2 and 3, ...: (N).
-
-    In the demo they are each other's reversal in time: this is how well order is told, and its chance is 0.5.
-    """
-    rows = np.arange(len(predictions.ids))
-    pairs = predictions.logits.reshape(len(rows), -1, 2)[rows, predictions.labels // 2]
-    hits: np.ndarray = pairs.argmax(axis=1) == predictions.labels % 2
-    return hits

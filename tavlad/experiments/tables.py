@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from tavlad.demo.generator import CLASSES
 from tavlad.experiments import statistics
 from tavlad.experiments.outcomes import Outcome, by_variant
 from tavlad.experiments.plan import Experiment, Plan
 from tavlad.experiments.statistics import Difference, Interval, Judge, Scored
+from tavlad.learning.pairs import within_pairs
 
 STAGES = ("stage1", "stage2")
 
@@ -17,7 +18,7 @@ STAGES = ("stage1", "stage2")
 @dataclass(frozen=True)
 class Score:
     """A variant after one stage: accuracy of all classes, its deviation over seeds, its interval over groups of clips;
-    within time-reversed pairs the same (None but on the demo)."""
+    within time-reversed pairs the same (None where the classes are no such pairs)."""
 
     seeds: int
     groups: int
@@ -77,8 +78,8 @@ def score(ran: Sequence[Outcome], stage: str) -> Score:
     accuracies = statistics.accuracies([one.predictions[stage] for one in ran])
     scored = _scored(ran, stage, statistics.all_classes)
     pairs, pairs_interval = None, None
-    if ran[0].predictions[stage][0].classes == CLASSES:
-        within = _scored(ran, stage, statistics.within_pairs)
+    if ran[0].pairs:
+        within = _scored(ran, stage, partial(within_pairs, pairs=ran[0].pairs))
         pairs, pairs_interval = within.mean, statistics.share_interval(within)
     return Score(
         len(ran),

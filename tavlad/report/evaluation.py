@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
 from tavlad.data.boxes import in_crop, read_boxes
+from tavlad.data.reversal import Pairs, read_pairs
 from tavlad.data.table import Split, count_excluded, read_split
 from tavlad.learning.clip_attention import read_attention
+from tavlad.learning.pairs import within_pairs
 from tavlad.learning.scores import Predictions
 from tavlad.report.attention import attention_metrics
 from tavlad.report.figure import figure
@@ -22,20 +24,22 @@ from tavlad.video.frames import read_frame_facts, read_frames_file
 
 
 def evaluation_metrics(
-    predictions: Mapping[str, Predictions], top: int, split: Split, excluded: Mapping[str, int]
+    predictions: Mapping[str, Predictions], top: int, split: Split, excluded: Mapping[str, int], pairs: Pairs = ()
 ) -> dict[str, Any]:
     """The document of one split: the scores of each stage, then the clips of each part, and how many each part lost."""
-    scores = {stage: stage_metrics(made, top) for stage, made in predictions.items()}
+    scores = {stage: stage_metrics(made, top, pairs) for stage, made in predictions.items()}
     counts = {part: len(ids) for part, ids in split.parts().items()}
     return {**scores, "clips": counts, "excluded": dict(excluded)}
 
 
-def stage_metrics(predictions: Predictions, top: int) -> dict[str, float]:
-    """top1, top<top>, mean_class_accuracy (shares, to 5 digits), and the number of clips they come from."""
+def stage_metrics(predictions: Predictions, top: int, pairs: Pairs = ()) -> dict[str, float]:
+    """top1, top<top>, mean_class_accuracy, where classes come in `pairs` also within_pairs (shares, to 5 digits), and
+    the number of clips they come from."""
     return {
         "top1": round(predictions.top1, 5),
         f"top{top}": round(predictions.top(top), 5),
         "mean_class_accuracy": round(predictions.mean_class_accuracy, 5),
+        **({"within_pairs": round(float(within_pairs(predictions, pairs).mean()), 5)} if pairs else {}),
         "clips": len(predictions.ids),
     }
 
@@ -134,12 +138,12 @@ def evaluation_document(
 ) -> dict[str, Any]:
     """What metrics.json says of the predictions and attention in `folder`.
 
-    `index` is the folder that stage index wrote: it knows the parts of `split`, and what they lost. `boxes` are those
-    of `cropped_boxes`.
+    `index` is the folder that stage index wrote: it knows the parts of `split`, what they lost, and the pairs of
+    classes. `boxes` are those of `cropped_boxes`.
     """
     predictions = {stage: Predictions.load(folder / f"predictions{end}.h5") for stage, end in FILES.items()}
-    excluded = count_excluded(index / "excluded.csv", split)
-    metrics = evaluation_metrics(predictions, top, read_split(index / f"{split}.csv"), excluded)
+    excluded, pairs = count_excluded(index / "excluded.csv", split), read_pairs(index / "reversals.csv")
+    metrics = evaluation_metrics(predictions, top, read_split(index / f"{split}.csv"), excluded, pairs)
     final = predictions["stage2"]
     labels = {clip: final.classes[label] for clip, label in zip(final.ids, final.labels, strict=True)}
     metrics["attention"] = {

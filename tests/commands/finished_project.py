@@ -6,6 +6,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from pipeline.evaluate import main as evaluate
+from tavlad.data.reversal import write_pairs
 from tavlad.data.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
 from tavlad.features.cache import write_maps
 from tavlad.learning.checkpoints import Facts, save_checkpoint
@@ -55,6 +56,7 @@ def write_index(**splits: Split) -> None:
     write_clips(index / "clips.csv", [Clip(one, f"{one}.avi", one.split("/")[0], one, "0", "present") for one in CLIPS])
     write_classes(index / "classes.txt", CLASSES)
     write_excluded(index / "excluded.csv", {})
+    write_pairs(index / "reversals.csv", [])
     (index / "boxes.csv").write_text("clip,frame,x0,y0,x1,y1\nrun/b,0,0,0,1,1\nrun/b,1,0,0,1,1\n")
     for name, split in (SPLITS | splits).items():
         write_split(index / f"{name}.csv", split)

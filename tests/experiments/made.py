@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tavlad.demo.generator import CLASSES
+from tavlad.demo.generator import CLASSES, PAIRS
 from tavlad.experiments.outcomes import Outcome
 from tavlad.experiments.plan import Run
 from tavlad.learning.scores import Predictions
@@ -35,4 +35,5 @@ def ran(
     """A run with these predictions after both stages (or the first)."""
     run = Run(f"{variant}-seed{seed}" + ("-stage1" if stage1 else ""), variant, seed, stage1, {})
     stages = ("stage1",) if stage1 else ("stage1", "stage2")
-    return Outcome(run, {stage: list(made) for stage in stages}, dict(groups), dict.fromkeys(stages, 12.0), 1234, [])
+    seconds = dict.fromkeys(stages, 12.0)
+    return Outcome(run, {stage: list(made) for stage in stages}, dict(groups), PAIRS, seconds, 1234, [])

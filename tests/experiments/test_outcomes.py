@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tavlad.data.reversal import write_pairs
 from tavlad.data.table import SPLITS, Clip, write_clips
 from tavlad.experiments.outcomes import read_outcome
 from tavlad.experiments.plan import Run
@@ -19,6 +20,7 @@ def _write_run(folder: Path, groups: list[str]) -> None:
     index.mkdir(parents=True, exist_ok=True)
     clips = [Clip(f"clip{i}", f"clip{i}.avi", "a", group, "", "present") for i, group in enumerate(groups)]
     write_clips(index / "clips.csv", clips)
+    write_pairs(index / "reversals.csv", [(groups[0], groups[-1])])
     for number, split in enumerate(SPLITS):
         trained, scored = (folder / "data" / stage / split for stage in ("stage1", "evaluate"))
         for place in (trained, scored):
@@ -55,7 +57,7 @@ def test_groups_predictions_and_sizes_are_those_of_the_revision(revision: str, t
     timings = tmp_path / "timings.jsonl"
     timings.write_text("".join(json.dumps({"key": key, "seconds": 2, "new": True}) + "\n" for key in SPLITS))
     found = read_outcome(Run("a-seed1-stage1", "a", 1, True, {}), revision, timings)
-    assert found.groups == {"clip0": "p", "clip1": "p", "clip2": "q"}
+    assert found.groups == {"clip0": "p", "clip1": "p", "clip2": "q"} and found.pairs == [("p", "q")]
     assert list(found.predictions) == ["stage1"] and found.parameters == 14 and found.seconds == {"stage1": 6}
     assert [split.right.tolist() for split in found.predictions["stage1"]] == [
         [True, False, number > 0] for number in range(3)

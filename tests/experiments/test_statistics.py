@@ -168,9 +168,3 @@ def test_what_differs_is_not_compared() -> None:
         statistics.compare(ours, replace(ours, groups=np.array([0, 0])))
     with pytest.raises(ValueError, match="other clips"):
         scored([[predictions([True], "a")], [predictions([True], "b")]], {"a0": "g", "b0": "g"})
-
-
-def test_within_pairs_only_the_own_pair_competes() -> None:
-    logits = np.array([[1, 0, 9, 0], [2, 1, 9, 0], [9, 9, 1, 2], [9, 9, 2, 1]], np.float32)
-    made = Predictions(tuple("pqrs"), np.array([0, 1, 3, 2]), logits, tuple("abcd"))
-    assert statistics.within_pairs(made).tolist() == [True, False, True, True]

@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from pipeline.evaluate import main
+from tavlad.data.reversal import write_pairs
 from tavlad.data.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
 from tavlad.features.cache import read_maps, write_maps
 from tavlad.features.views import centre_view
@@ -56,6 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_split(index / "split1.csv", Split(("dance/a", "jump/a", "run/a"), (), TEST))
     write_classes(index / "classes.txt", CLASSES)
     write_excluded(index / "excluded.csv", {})
+    write_pairs(index / "reversals.csv", [])
     rows = "".join(f"jump/b,{frame},0,0,1,1\n" for frame in range(2))
     (index / "boxes.csv").write_text(f"clip,frame,x0,y0,x1,y1\n{rows}")
     for number, clip in enumerate(TEST):

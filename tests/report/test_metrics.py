@@ -31,6 +31,16 @@ def test_all_scores_and_counts_are_there(predictions: Predictions) -> None:
     }
 
 
+def test_order_is_measured_where_classes_are_each_others_reversal() -> None:
+    logits = np.array([[3, 2, 9, 0], [3, 2, 1, 0], [0, 0, 1, 2]], np.float32)  # the first two are the same frames
+    made = Predictions(("x", "y", "z"), np.array([0, 1, 3]), logits, ("a", "b", "c", "d"))
+    split, pairs = Split(("p",), (), made.ids), [("a", "b"), ("c", "d")]
+    metrics = evaluation_metrics({"stage1": made, "stage2": made}, 2, split, NONE, pairs)
+    assert metrics["stage1"] == metrics["stage2"]
+    assert list(metrics["stage1"]) == ["top1", "top2", "mean_class_accuracy", "within_pairs", "clips"]
+    assert metrics["stage1"]["within_pairs"] == 0.66667 and metrics["stage1"]["top1"] == 0.33333
+
+
 def test_a_split_that_lost_clips_says_so(predictions: Predictions) -> None:
     assert lost(NONE) == ""
     assert lost({"train": 2, "validation": 0, "test": 1}) == "clips left out by dataset.exclude: 2 train, 1 test"
