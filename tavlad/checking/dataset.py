@@ -7,6 +7,7 @@ from pathlib import Path
 from tavlad import console
 from tavlad.data import indexing
 from tavlad.data.listing import Layout, Listing, Official, Problem, is_video, places, visible
+from tavlad.data.reversal import both_ways
 from tavlad.data.table import SPLITS, Split, clip_id
 from tavlad.errors import InputError
 from tavlad.video.batch import Tolerance
@@ -23,7 +24,7 @@ class Inventory:
 
     `labels` gives the class of every video that the pipeline would work on. `present` and `missing` hold what is
     listed (in HMDB51 also in no split), `extra` the videos that no list names. `summary` is what stage index would
-    say, "" where it would fail for `problems`.
+    say, "" where it would fail for `problems`. A video is `copies` clips: 2 where `splits` hold its reversal as well.
     """
 
     layout: str
@@ -36,6 +37,7 @@ class Inventory:
     extra: list[str]
     problems: list[Problem]
     summary: str
+    copies: int
 
     @property
     def title(self) -> str:
@@ -43,7 +45,7 @@ class Inventory:
         return self.official.title if self.official else f"data set of layout {self.layout}"
 
     def rows(self) -> list[Row]:
-        """The counts on the disk beside the official ones."""
+        """The counts of videos on the disk beside the official ones."""
         official = self.official
         classes = {self.labels[path] for path in self.present if path in self.labels}
         rows: list[Row] = [
@@ -69,22 +71,27 @@ def layout_of(root: Path) -> str:
     return found[0] if found else "folders"
 
 
-def take(root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int) -> Inventory:
+def take(
+    root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int, reverse: bool = False
+) -> Inventory:
     """The inventory of `root`; the parameters are those of `indexing.build_index`.
 
-    For an official data set they are ignored: it is compared with what was published, whatever params.yaml leaves out.
+    For an official data set all but `reverse` are ignored: it is compared with what was published, whatever params.yaml
+    leaves out.
     """
     chosen = indexing.LAYOUTS[layout]
     listing = chosen.read(root)
     official = chosen.official if chosen.official and chosen.official.first in listing.classes else None
     groups, validation, exclude = ("", 0.0, ()) if official else (groups, validation, exclude)
-    splits, problems, summary = listing.splits, [], ""
+    splits = [both_ways(split) for split in listing.splits] if reverse else listing.splits
+    problems, summary, copies = list[Problem](), "", 2 if reverse else 1
     try:
-        index = indexing.build_index(root, layout, groups, validation, exclude, seed)
+        index = indexing.build_index(root, layout, groups, validation, exclude, seed, reverse)
         splits, summary = index.splits, index.summary()
     except InputError as failures:
         problems = list(failures.rows)
-    labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in set(exclude)}
+    left_out = indexing.ids_left_out(exclude, listing, reverse)
+    labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in left_out}
     unused = _unused(root, chosen, listing)
     on_disk = _videos(root) if chosen.official else set()
     missing = (listing.missing & set(labels)) | (unused - on_disk)
@@ -93,7 +100,7 @@ def take(root: Path, layout: str, groups: str, validation: float, exclude: Seque
     if official:
         problems += _deviations(official, listing, len(set(labels) | unused))
     return Inventory(
-        layout, official, listing.classes, labels, splits, present, sorted(missing), extra, problems, summary
+        layout, official, listing.classes, labels, splits, present, sorted(missing), extra, problems, summary, copies
     )
 
 

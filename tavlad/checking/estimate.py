@@ -118,17 +118,27 @@ def clock(device: torch.device) -> float:
 
 @dataclass(frozen=True)
 class Work:
-    """How much there is to do: clips to decode and extract, and how many train and are held out, over all splits."""
+    """How much there is to do: videos to decode, clips to extract, and how many train and are held out in all splits.
 
+    A clip that is a video's reversal costs no decoding worth counting.
+    """
+
+    videos: int
     clips: int
     train: int
     test: int
     splits: int
 
     @classmethod
-    def of(cls, clips: int, splits: list[Split]) -> "Work":
-        """The work that `clips` clips in `splits` are."""
-        return cls(clips, sum(len(one.train) for one in splits), sum(len(one.test) for one in splits), len(splits))
+    def of(cls, videos: int, splits: list[Split], copies: int = 1) -> "Work":
+        """The work that `videos` are, each `copies` clips in `splits`."""
+        return cls(
+            videos,
+            videos * copies,
+            sum(len(one.train) for one in splits),
+            sum(len(one.test) for one in splits),
+            len(splits),
+        )
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ def estimates(cost: Cost, work: Work, settings: Settings) -> list[Estimate]:
     clips, train, test = f"{work.clips:,} clips", f"{work.train:,} training clips", f"{work.test:,} held-out clips"
     first, second, of = settings.stage1.epochs, settings.stage2.epochs, f"of {work.splits} splits"
     return [
-        Estimate("decode", cost.decode * work.clips, f"{cost.decode:.2g} s x {clips}"),
+        Estimate("decode", cost.decode * work.videos, f"{cost.decode:.2g} s x {work.videos:,} videos"),
         Estimate("extract", cost.extract * work.clips, f"{cost.extract:.2g} s x {clips}"),
         Estimate("stage1", cost.stage1 * first * work.train, f"{cost.stage1:.2g} s x {first} epochs x {train} {of}"),
         Estimate("stage2", cost.stage2 * second * work.train, f"{cost.stage2:.2g} s x {second} epochs x {train} {of}"),

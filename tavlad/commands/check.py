@@ -63,7 +63,7 @@ def _inventory(folder: Path, settings: Settings) -> Inventory:
     layout, dataset, seed = layout_of(folder), settings.dataset, settings.index.seed
     if dataset.layout != layout:  # these rules are about another data set
         return take(folder, layout, "", 0.0, (), seed)
-    return take(folder, layout, dataset.groups, dataset.validation, dataset.exclude, seed)
+    return take(folder, layout, dataset.groups, dataset.validation, dataset.exclude, seed, dataset.reversed)
 
 
 def _decoded(folder: Path, inventory: Inventory, settings: Settings) -> tuple[list[Problem], list[str]]:
@@ -109,14 +109,14 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     click.echo(f"measuring disk and time on {MEASURED} clips; on a CPU this takes a minute or two", err=True)
     try:
         with gpu_explained("extract.batch, stage1.batch and stage2.micro_batch"):
-            cost = measure(chosen, len(inventory.classes), settings)
+            cost = measure(chosen, inventory.copies * len(inventory.classes), settings)
             rates = _network_rates(settings)
     except (RuntimeError, ValueError, TavladError) as error:
         return [("params.yaml", f"disk and time cannot be measured: {error}")]
     except Exception as error:  # what was found so far took hours to find
         traceback.print_exc()
         return [(str(folder), f"disk and time cannot be measured: {console.reason(error)}")]
-    work = Work.of(len(inventory.labels), inventory.splits)
+    work = Work.of(len(inventory.labels), inventory.splits, inventory.copies)
     kind = devices.choose(settings.extract.device).type
     _print_times(estimates(cost, work, settings), f"time on this machine's {kind}")
     _advise(rates, settings)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tavlad.checking import dataset
+from tavlad.checking.estimate import Work
 from tavlad.errors import TavladError
 from tests.checking.lists import LISTS
 
@@ -28,14 +29,29 @@ def own_lists(root: Path) -> Path:
     return root
 
 
-def take(root: Path, exclude: tuple[str, ...] = ()) -> dataset.Inventory:
-    return dataset.take(root, dataset.layout_of(root), "", 0.0, exclude, 0)
+def take(root: Path, exclude: tuple[str, ...] = (), reverse: bool = False) -> dataset.Inventory:
+    return dataset.take(root, dataset.layout_of(root), "", 0.0, exclude, 0, reverse)
 
 
 def test_lists_in_the_form_of_ucf101_are_not_taken_for_it(tmp_path):
     found = take(own_lists(tmp_path))
     assert (found.layout, found.official, found.problems, found.missing, found.extra) == ("ucf101", None, [], [], [])
     assert [row[1:] for row in found.rows()] == [(2, None), (6, None), *[(4, None), (2, None)] * 3]
+
+
+def test_reversals_are_clips_to_work_on_and_no_videos(tmp_path):
+    plain, found = (take(own_lists(tmp_path), reverse=reverse) for reverse in (False, True))
+    assert found.rows() == plain.rows() and found.present == plain.present
+    assert found.summary.startswith("12 clips (0 missing) of 4 classes; split1 8 train, 4 test; ")
+    work = Work.of(len(found.labels), found.splits, found.copies)
+    assert work == Work(videos=6, clips=12, train=3 * 8, test=3 * 4, splits=3)
+    assert Work.of(len(plain.labels), plain.splits, plain.copies) == Work(6, 6, 3 * 4, 3 * 2, 3)
+
+
+def test_an_excluded_reversal_is_an_excluded_video(tmp_path):
+    (own_lists(tmp_path) / "run/v_run_g02_c01.avi").unlink()
+    found = take(tmp_path, ("run (reversed)/v_run_g02_c01",), reverse=True)
+    assert (found.missing, len(found.labels)) == ([], 5)
 
 
 def test_what_is_excluded_from_own_clips_is_not_asked_for(tmp_path):

@@ -18,6 +18,11 @@ def test_seconds_are_clips_times_epochs_times_splits():
     assert made == pytest.approx(expected)
 
 
+def test_a_reversal_is_a_clip_more_but_for_the_decoder():
+    splits = [Split(("a", "A"), (), ("b", "B"))]
+    assert Work.of(2, splits, 2) == Work(videos=2, clips=4, train=2, test=2, splits=1)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
