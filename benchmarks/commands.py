@@ -11,7 +11,7 @@ from benchmarks.timing import Best, Part, Row, timed
 
 COPIED = ("pipeline", "tavlad", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
 SPLITS = ("split1", "split2", "split3")
-TABLES = ("boxes.csv", "classes.txt", "clips.csv", "excluded.csv", *(f"{split}.csv" for split in SPLITS))
+TABLES = ("boxes.csv", "classes.txt", "clips.csv", "excluded.csv", "reversals.csv", *(f"{one}.csv" for one in SPLITS))
 ONE_STAGE = "stages:\n  one:\n    cmd: none\n    deps: [source]\n    outs: [made]\n"
 
 

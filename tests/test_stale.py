@@ -103,6 +103,7 @@ def documents(project) -> dict:
         ({"workers": 1, "device": "cpu"}, "", set()),
         ({"demo": {"seed": 2}}, "demo", {"demo"}),  # these clips are not the demo's
         ({"dataset": {"exclude": [VIDEO]}}, "index", since("index")),
+        ({"dataset": {"reversed": True}}, "index", since("index")),
         ({"frames": 5}, "decode", since("decode")),
         ({"backbone": {"seed": 2}}, "backbone", {"backbone"} | since("extract")),
         ({"crop": 32}, "extract stage2 summary", since("extract")),

@@ -12,6 +12,8 @@ import av
 import numpy as np
 import pytest
 
+from tavlad.data.listing import Problem
+from tavlad.data.reversal import brought_pairs
 from tavlad.demo import generator
 from tavlad.demo.scene import LENGTHS
 from tavlad.video.frames import indices
@@ -75,6 +77,11 @@ def test_lists_test_each_group_once_and_name_each_clip_truly(root: Path) -> None
         tested.update(test)
     assert tested == Counter(files)
     assert all(name.split("/")[1].startswith(f"v_{name.split('/')[0]}_g") for name in files)
+
+
+def test_the_pairs_are_of_all_classes_as_index_takes_them(root: Path) -> None:
+    problems: list[Problem] = []
+    assert brought_pairs(root, generator.CLASSES, problems) == list(generator.PAIRS) and not problems
 
 
 def test_nine_groups_give_three_test_groups_a_split(tmp_path: Path) -> None:

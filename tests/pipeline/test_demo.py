@@ -46,7 +46,7 @@ def test_writes_once_and_publishes_again(project: Path, encoded: list[str]) -> N
     assert result.exit_code == 0, result.output
     assert result.stdout == "demo: 24 clips, 8 classes, 3 groups, seed 2, in out\n"
     first = written(project)
-    assert len(encoded) == 24 and len(first) == 24 + 7 + 1
+    assert len(encoded) == 24 and len(first) == 24 + 8 + 1
     (project / "out/boxes.csv").unlink()
     (project / "out/stranger.txt").touch()
     result = run(project, 3)
@@ -57,7 +57,7 @@ def test_writes_once_and_publishes_again(project: Path, encoded: list[str]) -> N
 def test_another_parameter_is_another_data_set(project: Path, encoded: list[str]) -> None:
     run(project, 3)
     run(project, 4)
-    assert len(encoded) == 24 + 32 and len(written(project)) == 32 + 7 + 1
+    assert len(encoded) == 24 + 32 and len(written(project)) == 32 + 8 + 1
 
 
 def test_refuses_fewer_groups_than_splits(project: Path) -> None:
