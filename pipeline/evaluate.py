@@ -46,6 +46,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
     from tavlad.learning import scoring
     from tavlad.learning.checkpoints import read_facts
     from tavlad.learning.curve import read_curve
+    from tavlad.learning.orders import SCORED
     from tavlad.report.evaluation import cropped_boxes, write_evaluation
     from tavlad.video import frames as frame_store
 
@@ -70,8 +71,8 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
         final = scored("stage2", stage2, frame_store.frames_inputs(frames, examples.ids)) if trained else first
         fresh(output)
         for name, folder in (("_stage1", first), ("", final)):
-            publish(folder / "predictions.h5", output / f"predictions{name}.h5")
-            publish(folder / "attention.h5", output / f"attention{name}.h5")
+            for kind in (*SCORED.values(), "attention"):
+                publish(folder / f"{kind}.h5", output / f"{kind}{name}.h5")
         boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2).crop)
         line = write_evaluation(output, index, split, params.top, boxes)
     store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})

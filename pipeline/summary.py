@@ -43,7 +43,7 @@ def main(
     from tavlad.report.evaluation import write_json
     from tavlad.report.figure import draw_curves
     from tavlad.report.results import read_results, warnings_of
-    from tavlad.report.summary import headline, headline_line, print_table, write_class_table
+    from tavlad.report.summary import headline, headline_line, print_table, write_class_table, write_comparison
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     with store.output("summary", output):
@@ -53,6 +53,7 @@ def main(
         draw_clips(chosen, evaluate, frames, params.crop, output / "attention")
         write_attention(results, output / "attention.csv")
         write_class_table(results, output / "classes.csv")
+        write_comparison(results, output / "comparison.csv")
         draw_curves(results, output / "curves.png")
         doubts = warnings_of(results)
         (output / "warnings.txt").write_text("".join(f"{line}\n" for line in doubts), encoding="utf-8", newline="\n")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,16 @@ import torch
 
 from tavlad.data.listing import Problem
 from tavlad.data.table import read_classes, read_clips, read_split
-from tavlad.features.cache import read_maps
 from tavlad.learning.checkpoints import read_facts
 from tavlad.learning.clip_attention import read_attention
 from tavlad.learning.curve import read_curve
+from tavlad.learning.orders import SCORED
 from tavlad.learning.scores import Predictions
-from tavlad.learning.scoring import Scorer
+from tavlad.learning.scoring import READ, Scorer
 from tavlad.report.evaluation import FILES, cropped_boxes, evaluation_document
 from tavlad.report.results import read_results
 from tavlad.report.summary import headline
 from tavlad.store.hdf5 import opened_hdf5
-from tavlad.video.jpeg import load_frames
 
 
 def leaks(data: Path, split: str) -> Iterator[Problem]:
@@ -41,8 +41,8 @@ def foreign(data: Path, split: str) -> Iterator[Problem]:
     index, folder = data / "index", data / "evaluate" / split
     classes, labels = tuple(read_classes(index / "classes.txt")), _labels(index)
     test = set(read_split(index / f"{split}.csv").test)
-    for end in FILES.values():
-        file, attended = folder / f"predictions{end}.h5", folder / f"attention{end}.h5"
+    for name, end in product(SCORED.values(), FILES.values()):
+        file, attended = folder / f"{name}{end}.h5", folder / f"attention{end}.h5"
         made = Predictions.load(file)
         kinds = [
             ("held-out clips are missing", test.difference(made.ids)),
@@ -130,6 +130,7 @@ def _read(file: Path) -> Any:
 
 Place = tuple[str, str, str]  # file, clip, "logits" or "attention"
 
+INPUTS = {"stage1": "features", "stage2": "frames"}  # where what a stage's model scores lies, below data/
 SEED = 1  # the same clips are taken every time, so that two people who verify talk about the same
 
 
@@ -148,18 +149,18 @@ def distances(data: Path, split: str, count: int, device: torch.device) -> dict[
     found: dict[Place, float] = {}
     trained = len(read_curve(data / "stage2" / split)["epoch"]) > 0
     for stage, end in FILES.items():
-        file, attended = (data / "evaluate" / split / f"{kind}{end}.h5" for kind in ("predictions", "attention"))
-        saved, seen = Predictions.load(file), read_attention(attended)
-        source = stage if trained else "stage1"
+        folder, source = data / "evaluate" / split, stage if trained else "stage1"
+        saved = {name: Predictions.load(folder / f"{name}{end}.h5") for name in SCORED.values()}
+        attended, seen = folder / f"attention{end}.h5", read_attention(folder / f"attention{end}.h5")
         scorer = Scorer(data / source / split, device)
-        if scorer.facts.classes != saved.classes:
-            raise ValueError(f"{data / source / split} was trained on other classes than {file} names")
-        for clip in sample_clips(saved.ids, count):
-            if source == "stage2":
-                logits, made = scorer.of_frames(load_frames(data / "frames" / f"{clip}.h5"))
-            else:
-                logits, made = scorer.of_maps(read_maps(data / "features" / f"{clip}.h5", view=0))
-            found[str(file), clip, "logits"] = _distance(saved.logits[saved.ids.index(clip)], logits)
+        for name, one in saved.items():
+            if scorer.facts.classes != one.classes:
+                raise ValueError(f"{data / source / split} was trained on other classes than {name}{end}.h5 names")
+        for clip in sample_clips(saved["predictions"].ids, count):
+            values = READ[source](data / INPUTS[source] / f"{clip}.h5")
+            logits, made = scorer.in_all_orders(source, clip, values)
+            for (name, one), row in zip(saved.items(), logits, strict=True):
+                found[str(folder / f"{name}{end}.h5"), clip, "logits"] = _distance(one.logits[one.ids.index(clip)], row)
             if seen.attention is not None:
                 found[str(attended), clip, "attention"] = _distance(
                     seen.attention[seen.ids.index(clip)], made.attention

@@ -19,6 +19,7 @@ from tavlad.learning.checkpoints import load_checkpoint
 from tavlad.learning.clip_attention import ClipAttention, save_attention
 from tavlad.learning.inference import cached_maps, logits_of, maps_of_frames
 from tavlad.learning.loading import read_ahead
+from tavlad.learning.orders import SCORED, other_orders
 from tavlad.learning.scores import Predictions
 from tavlad.model.precision import exact, unit
 from tavlad.model.tavlad import TAVLAD
@@ -46,7 +47,7 @@ def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttentio
 
 
 Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps
-Scored = tuple[np.ndarray, ClipAttention]  # logits float32 (Y), and where the model attended
+Scored = tuple[np.ndarray, ClipAttention]  # logits float32 (Y), or (orders, Y), and where the model attended
 
 READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": load_frames}
 
@@ -64,13 +65,22 @@ class Scorer:
 
     def of_maps(self, maps: np.ndarray) -> Scored:
         """What the model makes of cached maps float16 (T,C,H,W)."""
-        cached = cached_maps(maps, self.device)
-        return logits_of(self.model, cached, cached, self.precision), attention_of_clip(self.model, cached, cached)
+        return self._scored(*self._cached(maps))
 
     def of_frames(self, frames: np.ndarray) -> Scored:
         """What the model makes of stored frames uint8 (T,H,W,3); ValueError if it has seen none in training."""
-        maps, seen = self._maps(frames)
-        return logits_of(self.model, maps, seen, self.precision), attention_of_clip(self.model, maps, seen)
+        return self._scored(*self._maps(frames))
+
+    def in_all_orders(self, stage: str, clip: str, values: np.ndarray) -> Scored:
+        """As `of_maps` ("stage1") or `of_frames` ("stage2"), but the logits (3, Y) in each order of `SCORED`.
+
+        The maps are made once; what follows them takes them as filmed, alone, so that those logits stay the same bits.
+        """
+        maps, seen = self._maps(values) if stage == "stage2" else self._cached(values)
+        filmed, attended = self._scored(maps, seen)
+        orders = other_orders(clip, len(values))
+        others = [logits_of(self.model, maps[:, order], seen[:, order], self.precision) for order in orders]
+        return np.stack([filmed, *others]), attended
 
     def after_each_frame(self, frames: np.ndarray) -> Scored:
         """As `of_frames`, but the logits (T, Y) after one frame, after two, ... and after all T."""
@@ -78,6 +88,13 @@ class Scorer:
         steps = range(1, len(frames) + 1)
         logits = [logits_of(self.model, maps[:, :t], seen[:, :t], self.precision) for t in steps]
         return np.stack(logits), attention_of_clip(self.model, maps, seen)
+
+    def _scored(self, maps: Tensor, seen: Tensor) -> Scored:
+        return logits_of(self.model, maps, seen, self.precision), attention_of_clip(self.model, maps, seen)
+
+    def _cached(self, maps: np.ndarray) -> tuple[Tensor, Tensor]:
+        cached = cached_maps(maps, self.device)
+        return cached, cached
 
     def _maps(self, frames: np.ndarray) -> tuple[Tensor, Tensor]:
         if self.facts.crop is None:
@@ -99,22 +116,23 @@ class Scoring:
 
 
 def make_scores(place: Place, wanted: Scoring, speed: Speed) -> None:
-    """Write predictions.h5 and attention.h5 to the folder `place`."""
+    """Write the predictions in each order of `SCORED`, and attention.h5, to the folder `place`."""
     if wanted.deterministic:
         make_deterministic()
     scorer = Scorer(wanted.model.path, speed.device, wanted.precision)
     if scorer.facts.classes != wanted.classes:
         named = f"{wanted.model.path} was trained on other classes than the index names, or in another order"
         raise ValueError(named)
-    score = scorer.of_frames if wanted.stage == "stage2" else scorer.of_maps
+    score = partial(scorer.in_all_orders, wanted.stage)
 
     def read(clip: str) -> np.ndarray:
         return READ[wanted.stage](wanted.inputs.file(clip))
 
-    predictions, attended = predict_clips(wanted.examples, wanted.classes, read, score, speed.workers, speed.label)
+    made, attended = predict_clips(wanted.examples, wanted.classes, read, score, speed.workers, speed.label)
     place.path.mkdir()
-    predictions.save(place.path / "predictions.h5")
-    save_attention(place.path / "attention.h5", predictions.ids, attended)
+    for name, predictions in zip(SCORED.values(), made, strict=True):
+        predictions.save(place.path / f"{name}.h5")
+    save_attention(place.path / "attention.h5", wanted.examples.ids, attended)
 
 
 def require_files(examples: Examples, folders: Sequence[Path]) -> None:
@@ -131,11 +149,16 @@ def predict_clips(
     examples: Examples,
     classes: tuple[str, ...],
     read: Callable[[str], np.ndarray],
-    score: Callable[[np.ndarray], Scored],
+    score: Callable[[str, np.ndarray], Scored],
     workers: int,
     label: str,
-) -> tuple[Predictions, list[ClipAttention]]:
-    """Predictions and attention of `examples`, in their order; `workers` threads read ahead, behind a bar `label`."""
+) -> tuple[list[Predictions], list[ClipAttention]]:
+    """Predictions of `examples` by each row of the logits (orders, Y) that `score` gives for an id, and attention.
+
+    `workers` threads read ahead, behind a bar `label`.
+    """
     inputs = console.track(read_ahead(read, examples.ids, workers), label, len(examples.ids), "clips")
-    logits, attended = zip(*(score(values) for values in inputs), strict=True)
-    return Predictions(examples.ids, np.asarray(examples.labels, np.int64), np.stack(logits), classes), list(attended)
+    logits, attended = zip(*map(score, examples.ids, inputs), strict=True)
+    labels = np.asarray(examples.labels, np.int64)
+    made = [Predictions(examples.ids, labels, scores, classes) for scores in np.stack(logits, axis=1)]
+    return made, list(attended)

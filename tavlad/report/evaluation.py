@@ -15,6 +15,7 @@ from tavlad.data.boxes import in_crop, read_boxes
 from tavlad.data.reversal import Pairs, read_pairs
 from tavlad.data.table import Split, count_excluded, read_split
 from tavlad.learning.clip_attention import read_attention
+from tavlad.learning.orders import SCORED
 from tavlad.learning.pairs import within_pairs
 from tavlad.learning.scores import Predictions
 from tavlad.report.attention import attention_metrics
@@ -42,6 +43,12 @@ def stage_metrics(predictions: Predictions, top: int, pairs: Pairs = ()) -> dict
         **({"within_pairs": round(float(within_pairs(predictions, pairs).mean()), 5)} if pairs else {}),
         "clips": len(predictions.ids),
     }
+
+
+def order_metrics(folder: Path, end: str) -> dict[str, float]:
+    """By the name of each order but the clip's own: the share of right clips, from the files in `folder` with `end`."""
+    others = {order: name for order, name in SCORED.items() if order != "filmed"}
+    return {order: round(Predictions.load(folder / f"{name}{end}.h5").top1, 5) for order, name in others.items()}
 
 
 def evaluation_line(metrics: Mapping[str, Any]) -> str:
@@ -146,6 +153,8 @@ def evaluation_document(
     metrics = evaluation_metrics(predictions, top, read_split(index / f"{split}.csv"), excluded, pairs)
     final = predictions["stage2"]
     labels = {clip: final.classes[label] for clip, label in zip(final.ids, final.labels, strict=True)}
+    for stage, end in FILES.items():
+        metrics[stage]["order"] = order_metrics(folder, end)
     metrics["attention"] = {
         stage: attention_metrics(read_attention(folder / f"attention{end}.h5"), labels, boxes)
         for stage, end in FILES.items()

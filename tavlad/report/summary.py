@@ -2,12 +2,15 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tavlad import console
 from tavlad.report.results import STAGES, SplitResult, lost
+
+NAMES = {"stage1": "stage 1", "stage2": "stage 2"}  # in words
 
 
 def headline(results: Sequence[SplitResult]) -> dict[str, float]:
@@ -40,9 +43,50 @@ def write_class_table(results: Sequence[SplitResult], path: Path) -> None:
             writer.writerow([name, count, *("" if np.isnan(value) else round(value, 5) for value in [*row, *mean])])
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Top-1 of one model in each split, the frames of the clips in one order ("filmed", "reversed", "shuffled")."""
+
+    model: str
+    frames: str
+    top1: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean over the splits."""
+        return float(np.mean(self.top1))
+
+
+def compared(results: Sequence[SplitResult]) -> list[Compared]:
+    """What the order of time is worth: each stage with the frames of the clips as filmed, and in other orders."""
+    rows = []
+    for stage in STAGES:
+        scores = [result.metrics[stage] for result in results]
+        rows.append(Compared(stage, "filmed", tuple(one["top1"] for one in scores)))
+        rows += [Compared(stage, order, tuple(one["order"][order] for one in scores)) for order in scores[0]["order"]]
+    return rows
+
+
+def write_comparison(results: Sequence[SplitResult], path: Path) -> None:
+    """Write `compared` as CSV: model, order of the frames, top-1 in each split, mean."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["model", "frames", *(result.split for result in results), "mean"])
+        writer.writerows([row.model, row.frames, *row.top1, round(row.mean, 5)] for row in compared(results))
+
+
+def comparison_line(results: Sequence[SplitResult]) -> str:
+    """The means of `compared`, in one line."""
+    rows, parts = compared(results), []
+    for one in (row for row in rows if row.frames == "filmed"):
+        others = [f"{row.frames} {row.mean:.3f}" for row in rows if row.model == one.model and row is not one]
+        parts.append(f"{NAMES[one.model]}: {one.mean:.3f}" + (f" (frames {', '.join(others)})" if others else ""))
+    return f"mean top-1: {'; '.join(parts)}"
+
+
 def print_table(results: Sequence[SplitResult]) -> None:
-    """Print a row per split and their mean, a column per score of metrics.json."""
-    names = [(stage, name) for stage in STAGES for name in results[0].metrics[stage] if name != "clips"]
+    """Print a row per split and their mean, a column per score of metrics.json, and `comparison_line` below."""
+    names = [(stage, name) for stage in STAGES for name in results[0].metrics[stage] if name not in ("clips", "order")]
     heads = [f"{stage}\n{name.replace('_accuracy', '').replace('_', ' ')}" for stage, name in names]
     scores = [[result.metrics[stage][name] for stage, name in names] for result in results]
     last, rows = results[-1], []
@@ -51,4 +95,5 @@ def print_table(results: Sequence[SplitResult]) -> None:
         rows.append(console.Row((result.split, clips, *(f"{score:.3f}" for score in row)), ends=result is last))
     rows.append(console.Row(("mean", "", *(f"{score:.3f}" for score in np.mean(scores, axis=0)))))
     notes = [f"{result.split}: {note}" for result in results if (note := lost(result.metrics["excluded"]))]
-    console.table("held-out clips", ("split", "clips", *heads), rows, numbers=True, notes=notes)
+    below = [comparison_line(results), *notes]
+    console.table("held-out clips", ("split", "clips", *heads), rows, numbers=True, notes=below)

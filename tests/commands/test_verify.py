@@ -90,6 +90,10 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
         lambda: set_number("evaluate/split1/metrics.json", "stage1", "top1", value=0.12345),
         ["split1/metrics.json: stage1.top1 is 0.12345, recomputed", "of the clips are counted right"],
     ),
+    "a score of frames in another order": (
+        lambda: set_number("evaluate/split1/metrics.json", "stage2", "order", "shuffled", value=0.12345),
+        ["split1/metrics.json: stage2.order.shuffled is 0.12345, recomputed"],
+    ),
     "a look": (
         lambda: set_number("evaluate/split2/metrics.json", "attention", "stage2", "entropy", value=0.5),
         ["split2/metrics.json: attention.stage2.entropy is 0.5, recomputed"],
@@ -113,6 +117,10 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     "a logit of a stage 2 without epochs": (
         lambda: resave("split2", "", lambda made: nudged(made, 0.01)),
         [f"split2/predictions.h5: logits of {TEST2[0]} computed again differ"],
+    ),
+    "a logit of reversed frames": (
+        lambda: resave("split1", "_reversed_stage1", lambda made: nudged(made, 0.01)),
+        [f"split1/predictions_reversed_stage1.h5: logits of {TEST1[0]} computed again differ"],
     ),
     "an attention map": (
         lambda: turn_attention("split1"),
@@ -190,8 +198,8 @@ def test_a_fault_in_the_code_of_scores_is_noticed(project: Path, monkeypatch: py
     monkeypatch.setattr(Predictions, "top", lambda made, k: 0.777)
     for split in SPLITS:
         for stage in ("stage1", "stage2"):
-            for name in ("top1", "top2"):
-                set_number(f"evaluate/{split}/metrics.json", stage, name, value=0.777)
+            for names in (["top1"], ["top2"], ["order", "reversed"], ["order", "shuffled"]):
+                set_number(f"evaluate/{split}/metrics.json", stage, *names, value=0.777)
     write_headline()
     outcome = verify()
     assert outcome.exit_code == 1 and "recomputed" not in outcome.output

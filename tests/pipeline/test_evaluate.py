@@ -95,7 +95,7 @@ def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path
 def test_after_no_epoch_of_stage_2_its_scores_are_those_of_stage_1(project: Path) -> None:
     Path("stage2/curve.csv").write_text("epoch,loss,accuracy,lr\n")
     assert run().exit_code == 0
-    for kind in ("predictions", "attention"):
+    for kind in ("predictions", "predictions_reversed", "predictions_shuffled", "attention"):
         assert Path(f"out/{kind}.h5").read_bytes() == Path(f"out/{kind}_stage1.h5").read_bytes()
 
 
@@ -108,7 +108,12 @@ def test_metrics_and_figures_are_written(project: Path) -> None:
     assert metrics["attention"]["stage2"]["focus_per_class"] == {"jump": 1.0}
     assert set(metrics["attention"]["stage1"]) > {"empty_clusters", "confident_assignments", "entropy"}
     assert metrics["stage2"]["top1"] == Predictions.load(Path("out/predictions.h5")).top1
-    assert list(metrics["stage1"]) == ["top1", "top2", "mean_class_accuracy", "clips"]
+    assert list(metrics["stage1"]) == ["top1", "top2", "mean_class_accuracy", "clips", "order"]
+    for stage, end in (("stage1", "_stage1"), ("stage2", "")):
+        shares = {
+            name: Predictions.load(Path(f"out/predictions_{name}{end}.h5")).top1 for name in metrics[stage]["order"]
+        }
+        assert metrics[stage]["order"] == shares and list(shares) == ["reversed", "shuffled"]
     with open("out/confused.csv", newline="") as file:
         assert sum(int(row["clips"]) for row in csv.DictReader(file)) == 4 - 4 * metrics["stage2"]["top1"]
     assert Path("out/confusion.png").read_bytes().startswith(b"\x89PNG")

@@ -30,7 +30,7 @@ def fabricate(root: Path, split: str, right: int, excluded: int = 0) -> None:
     made.save(folder / "predictions_stage1.h5")
     for name in ("attention.h5", "attention_stage1.h5"):
         save_attention(folder / name, ids, [ClipAttention(np.full((2, 2, 2), 0.25), ("coot", "crane"), 0.0, 0.0)] * 30)
-    scores = stage_metrics(made, 2)
+    scores = stage_metrics(made, 2) | {"order": {"reversed": 0.5, "shuffled": right / 60}}
     lost = {"train": excluded, "validation": 0, "test": 0}
     looks = {stage: {"entropy": 0.9} for stage in ("stage1", "stage2")}
     write_json({"stage1": scores, "stage2": scores, "excluded": lost, "attention": looks}, folder / "metrics.json")
@@ -78,10 +78,14 @@ def test_it_writes_the_numbers_the_tables_and_the_curves(project: Path) -> None:
     text = (project / "metrics.json").read_text()
     assert list(json.loads(text).items()) == [("mean", 0.9), ("split1", 0.9), ("split2", 0.8), ("split3", 1.0)]
     names = sorted(path.name for path in (project / "summary").iterdir())
-    assert names == ["attention", "attention.csv", "classes.csv", "curves.png", "warnings.txt"]
+    assert names == ["attention", "attention.csv", "classes.csv", "comparison.csv", "curves.png", "warnings.txt"]
     pictures = sorted(path.name for path in (project / "summary/attention").iterdir())
     assert pictures == ["clip 0.png", "clip 1.png", "clip 2.png"]  # the first of each class
     assert (project / "summary/attention.csv").read_text() == "measure,class,before,after\nentropy,,0.9,0.9\n"
+    rows = (project / "summary/comparison.csv").read_text().splitlines()
+    assert rows[:2] == ["model,frames,split1,split2,split3,mean", "stage1,filmed,0.9,0.8,1.0,0.9"]
+    assert rows[-2:] == ["stage2,reversed,0.5,0.5,0.5,0.5", "stage2,shuffled,0.45,0.4,0.5,0.45"]
+    assert "stage 2: 0.900 (frames reversed 0.500, shuffled 0.450)" in output
     assert (project / "summary/warnings.txt").read_text() == "" and "warning" not in output
     assert output.splitlines()[-1] == "summary: mean top-1 0.900 of 0.900, 0.800, 1.000"
 

@@ -12,7 +12,14 @@ from tavlad.report.attention import entropy
 from tavlad.report.evaluation import stage_metrics
 from tavlad.report.figure import draw_curves
 from tavlad.report.results import COLLAPSED, UNIFORM, SplitResult, read_results, warnings_of
-from tavlad.report.summary import headline, headline_line, print_table, write_class_table
+from tavlad.report.summary import (
+    comparison_line,
+    headline,
+    headline_line,
+    print_table,
+    write_class_table,
+    write_comparison,
+)
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -28,8 +35,8 @@ def predictions(right: int, clips: int = 40) -> Predictions:
 def result(split: str, first: Predictions, final: Predictions, trained: float = 0.95, excluded: int = 0) -> SplitResult:
     curve = {"epoch": np.array([1.0, 2.0]), "loss": np.array([1.0, 0.5]), "accuracy": np.array([0.3, trained])}
     metrics = {
-        "stage1": stage_metrics(first, 3),
-        "stage2": stage_metrics(final, 3),
+        "stage1": stage_metrics(first, 3) | {"order": {"reversed": 0.25, "shuffled": 0.5}},
+        "stage2": stage_metrics(final, 3) | {"order": {"reversed": round(final.top1 / 2, 5), "shuffled": 0.5}},
         "excluded": {"train": excluded, "validation": 0, "test": 0},
     }
     return SplitResult(split, {"stage1": first, "stage2": final}, {"stage1": curve, "stage2": curve}, metrics)
@@ -86,8 +93,29 @@ def test_the_table_shows_every_score(results: list[SplitResult], capsys: pytest.
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
     assert [row[:2] for row in rows] == [["[bold]1", "40"], ["split2", "40"], ["split3", "40"], ["mean", ""]]
     assert [row[5] for row in rows] == ["0.800", "0.850", "0.900", "0.850"]
-    assert "│ split2  │    40 │" in lines[-6]  # numbers to the right
-    assert lines[-4].startswith("├")  # above the mean
+    assert "│ split2  │    40 │" in lines[-7]  # numbers to the right
+    assert lines[-5].startswith("├")  # above the mean
+    assert lines[-2] == comparison_line(results)
+
+
+def test_what_the_order_of_time_is_worth_is_compared(results: list[SplitResult], tmp_path: Path) -> None:
+    line = comparison_line(results)
+    assert line == (
+        "mean top-1: stage 1: 0.750 (frames reversed 0.250, shuffled 0.500); "
+        "stage 2: 0.850 (frames reversed 0.425, shuffled 0.500)"
+    )
+    write_comparison(results, tmp_path / "comparison.csv")
+    with open(tmp_path / "comparison.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["model", "frames", "split1", "split2", "split3", "mean"],
+        ["stage1", "filmed", "0.75", "0.75", "0.75", "0.75"],
+        ["stage1", "reversed", "0.25", "0.25", "0.25", "0.25"],
+        ["stage1", "shuffled", "0.5", "0.5", "0.5", "0.5"],
+        ["stage2", "filmed", "0.8", "0.85", "0.9", "0.85"],
+        ["stage2", "reversed", "0.4", "0.425", "0.45", "0.425"],
+        ["stage2", "shuffled", "0.5", "0.5", "0.5", "0.5"],
+    ]
 
 
 def test_sound_results_raise_no_doubt(results: list[SplitResult]) -> None:
