@@ -2,19 +2,22 @@
 
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 from pydantic import PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
-from tavlad.data.table import read_classes, read_examples
+from tavlad.data.table import Examples, read_classes, read_clips, read_examples
 from tavlad.params import Device, Section, Workers
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import fresh, made, publish
 from tavlad.store.recipes import file_digest
 from tavlad.store.store import Store
+
+if TYPE_CHECKING:
+    from tavlad.device import Speed
 
 
 class Parameters(Section):
@@ -47,7 +50,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
     from tavlad.learning.checkpoints import read_facts
     from tavlad.learning.curve import read_curve
     from tavlad.learning.orders import SCORED
-    from tavlad.report.evaluation import cropped_boxes, write_evaluation
+    from tavlad.report.evaluation import AVERAGE, cropped_boxes, write_evaluation
     from tavlad.video import frames as frame_store
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
@@ -69,14 +72,39 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
         # after 0 epochs the model is that of stage 1: its scores come from the cached maps, not again from frames
         trained = len(read_curve(stage2)["epoch"]) > 0
         final = scored("stage2", stage2, frame_store.frames_inputs(frames, examples.ids)) if trained else first
+        speed = devices.Speed(device, params.workers, f"{stage} average pooling")
+        linear = averaged(store, split, index, features, speed)
         fresh(output)
         for name, folder in (("_stage1", first), ("", final)):
             for kind in (*SCORED.values(), "attention"):
                 publish(folder / f"{kind}.h5", output / f"{kind}{name}.h5")
+        publish(linear, output / AVERAGE)
         boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2).crop)
         line = write_evaluation(output, index, split, params.top, boxes)
     store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})
     console.done(f"{stage}: {line}")
+
+
+def averaged(store: Store, split: str, index: Path, features: Path, speed: "Speed") -> Path:
+    """The predictions of average pooling under a linear layer, which learns from all clips of `split` not held out.
+
+    The maps are read once for all splits, and not again for another model.
+    """
+    from tavlad.features.cache import maps_inputs
+    from tavlad.learning import average, pooled
+
+    groups = {clip.id: clip.group for clip in read_clips(index / "clips.csv")}
+    train, validation, held_out = (read_examples(index, split, part) for part in ("train", "validation", "test"))
+    learned = Examples(train.ids + validation.ids, train.labels + validation.labels)
+    means = made(store, "pooled", pooled.make_pooled, maps_inputs(features, list(groups)), speed)
+    wanted = average.Average(
+        learned,
+        tuple(groups[clip] for clip in learned.ids),
+        held_out,
+        tuple(read_classes(index / "classes.txt")),
+        Input(means.path, means.key),
+    )
+    return made(store, "average", average.make_average, wanted, None).path
 
 
 if __name__ == "__main__":

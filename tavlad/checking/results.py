@@ -17,7 +17,7 @@ from tavlad.learning.curve import read_curve
 from tavlad.learning.orders import SCORED
 from tavlad.learning.scores import Predictions
 from tavlad.learning.scoring import READ, Scorer
-from tavlad.report.evaluation import FILES, cropped_boxes, evaluation_document
+from tavlad.report.evaluation import AVERAGE, FILES, cropped_boxes, evaluation_document
 from tavlad.report.results import read_results
 from tavlad.report.summary import headline
 from tavlad.store.hdf5 import opened_hdf5
@@ -41,8 +41,8 @@ def foreign(data: Path, split: str) -> Iterator[Problem]:
     index, folder = data / "index", data / "evaluate" / split
     classes, labels = tuple(read_classes(index / "classes.txt")), _labels(index)
     test = set(read_split(index / f"{split}.csv").test)
-    for name, end in product(SCORED.values(), FILES.values()):
-        file, attended = folder / f"{name}{end}.h5", folder / f"attention{end}.h5"
+    scored = [folder / f"{name}{end}.h5" for name, end in product(SCORED.values(), FILES.values())]
+    for file in (*scored, folder / AVERAGE):
         made = Predictions.load(file)
         kinds = [
             ("held-out clips are missing", test.difference(made.ids)),
@@ -51,7 +51,9 @@ def foreign(data: Path, split: str) -> Iterator[Problem]:
             ("classes are not those of classes.txt, or not in their order", _misplaced(made.classes, classes)),
         ]
         yield from ((str(file), f"{len(names)} {what}, such as {min(names)}") for what, names in kinds if names)
-        if read_attention(attended).ids != made.ids:
+    for end in FILES.values():
+        file, attended = folder / f"predictions{end}.h5", folder / f"attention{end}.h5"
+        if read_attention(attended).ids != Predictions.load(file).ids:
             yield str(attended), f"its clips are not those of {file.name}, or not in their order"
 
 

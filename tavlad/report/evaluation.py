@@ -128,6 +128,7 @@ def write_confused(predictions: Predictions, n: int, path: Path) -> None:
 
 PAIRS = 10  # rows of confused.csv
 FILES = {"stage1": "_stage1", "stage2": ""}  # the end of the names of a stage's files
+AVERAGE = "predictions_average.h5"  # of average pooling under a linear layer
 
 
 def write_evaluation(folder: Path, index: Path, split: str, top: int, boxes: Mapping[str, np.ndarray]) -> str:
@@ -153,6 +154,11 @@ def evaluation_document(
     metrics = evaluation_metrics(predictions, top, read_split(index / f"{split}.csv"), excluded, pairs)
     final = predictions["stage2"]
     labels = {clip: final.classes[label] for clip, label in zip(final.ids, final.labels, strict=True)}
+    average = Predictions.load(folder / AVERAGE)
+    metrics["average"] = {
+        "top1": round(average.top1, 5),
+        "mean_class_accuracy": round(average.mean_class_accuracy, 5),
+    }
     for stage, end in FILES.items():
         metrics[stage]["order"] = order_metrics(folder, end)
     metrics["attention"] = {

@@ -10,7 +10,7 @@ import numpy as np
 from tavlad import console
 from tavlad.report.results import STAGES, SplitResult, lost
 
-NAMES = {"stage1": "stage 1", "stage2": "stage 2"}  # in words
+NAMES = {"average": "average pooling + linear", "stage1": "stage 1", "stage2": "stage 2"}  # in words
 
 
 def headline(results: Sequence[SplitResult]) -> dict[str, float]:
@@ -58,8 +58,8 @@ class Compared:
 
 
 def compared(results: Sequence[SplitResult]) -> list[Compared]:
-    """What the order of time is worth: each stage with the frames of the clips as filmed, and in other orders."""
-    rows = []
+    """What VLAD, the GRU and the order of time are worth: average pooling, then each stage in each order of frames."""
+    rows = [Compared("average", "filmed", tuple(result.metrics["average"]["top1"] for result in results))]
     for stage in STAGES:
         scores = [result.metrics[stage] for result in results]
         rows.append(Compared(stage, "filmed", tuple(one["top1"] for one in scores)))

@@ -94,6 +94,14 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
         lambda: set_number("evaluate/split1/metrics.json", "stage2", "order", "shuffled", value=0.12345),
         ["split1/metrics.json: stage2.order.shuffled is 0.12345, recomputed"],
     ),
+    "a score of average pooling": (
+        lambda: set_number("evaluate/split2/metrics.json", "average", "top1", value=0.12345),
+        ["split2/metrics.json: average.top1 is 0.12345, recomputed"],
+    ),
+    "a clip less in average pooling": (
+        lambda: resave("split1", "_average", lambda m: Predictions(m.ids[1:], m.labels[1:], m.logits[1:], m.classes)),
+        [f"split1/predictions_average.h5: 1 held-out clips are missing, such as {TEST1[0]}"],
+    ),
     "a look": (
         lambda: set_number("evaluate/split2/metrics.json", "attention", "stage2", "entropy", value=0.5),
         ["split2/metrics.json: attention.stage2.entropy is 0.5, recomputed"],
@@ -200,6 +208,7 @@ def test_a_fault_in_the_code_of_scores_is_noticed(project: Path, monkeypatch: py
         for stage in ("stage1", "stage2"):
             for names in (["top1"], ["top2"], ["order", "reversed"], ["order", "shuffled"]):
                 set_number(f"evaluate/{split}/metrics.json", stage, *names, value=0.777)
+        set_number(f"evaluate/{split}/metrics.json", "average", "top1", value=0.777)
     write_headline()
     outcome = verify()
     assert outcome.exit_code == 1 and "recomputed" not in outcome.output

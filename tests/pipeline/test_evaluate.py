@@ -1,4 +1,4 @@
-"""The evaluation command on a tiny model, with files for the held-out clips and for no other."""
+"""The evaluation command on a tiny model, with maps of all clips, and frames of the held-out ones and of no other."""
 
 import csv
 import hashlib
@@ -15,7 +15,7 @@ from tavlad.data.reversal import write_pairs
 from tavlad.data.table import Clip, Split, write_classes, write_clips, write_excluded, write_split
 from tavlad.features.cache import read_maps, write_maps
 from tavlad.features.views import centre_view
-from tavlad.learning import scoring
+from tavlad.learning import average, pooled, scoring
 from tavlad.learning.checkpoints import Facts, save_checkpoint
 from tavlad.learning.scores import Predictions
 from tavlad.video.frames import DecodedClip, read_frames_file, write_frames
@@ -23,6 +23,7 @@ from tests.models import small_model
 from tests.stages import own_code
 
 CLASSES = ["dance", "jump", "run"]
+TRAIN = ("dance/a", "jump/a", "run/a")
 TEST = ("dance/b #1", "jump/b", "run/b", "run/c")
 
 
@@ -52,17 +53,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("params.yaml").write_text("device: cpu\ndeterministic: true\nworkers: 1\nevaluate:\n  top: 2\n")
     index = Path("index")
     index.mkdir()
-    ids = ["dance/a", "jump/a", "run/a", *TEST]
+    ids = [*TRAIN, *TEST]
     write_clips(index / "clips.csv", [Clip(one, f"{one}.avi", one.split("/")[0], one, "0", "present") for one in ids])
-    write_split(index / "split1.csv", Split(("dance/a", "jump/a", "run/a"), (), TEST))
+    write_split(index / "split1.csv", Split(TRAIN, (), TEST))
+    write_split(index / "split2.csv", Split(TEST, (), TRAIN))
     write_classes(index / "classes.txt", CLASSES)
     write_excluded(index / "excluded.csv", {})
     write_pairs(index / "reversals.csv", [])
     rows = "".join(f"jump/b,{frame},0,0,1,1\n" for frame in range(2))
     (index / "boxes.csv").write_text(f"clip,frame,x0,y0,x1,y1\n{rows}")
+    for number, clip in enumerate([*TEST, *TRAIN]):
+        make_maps(clip, number)
     for number, clip in enumerate(TEST):
         make_frames(clip, number)
-        make_maps(clip, number)
     for stage, sizes in (("stage1", {}), ("stage2", {"frames": 2, "short_side": 40, "crop": 32, "jpeg_quality": 95})):
         Path(stage).mkdir()
         facts = Facts(tuple(CLASSES), "float32", "recipe", **sizes)
@@ -71,9 +74,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run() -> Result:
+def run(split: str = "split1") -> Result:
     return CliRunner().invoke(
-        main, [own_code("evaluate"), "split1", "index", "features", "frames", "stage1", "stage2", "out"]
+        main, [own_code("evaluate"), split, "index", "features", "frames", "stage1", "stage2", "out"]
     )
 
 
@@ -102,7 +105,7 @@ def test_after_no_epoch_of_stage_2_its_scores_are_those_of_stage_1(project: Path
 def test_metrics_and_figures_are_written(project: Path) -> None:
     outcome = run()
     metrics = json.loads(Path("out/metrics.json").read_text())
-    assert list(metrics) == ["stage1", "stage2", "clips", "excluded", "attention"]
+    assert list(metrics) == ["stage1", "stage2", "clips", "excluded", "average", "attention"]
     assert metrics["stage2"]["clips"] == metrics["clips"]["test"] == 4 and metrics["clips"]["train"] == 3
     # 32 pixels are one location: all attention is everywhere, as much in the only box as it has share
     assert metrics["attention"]["stage2"]["focus_per_class"] == {"jump": 1.0}
@@ -114,6 +117,11 @@ def test_metrics_and_figures_are_written(project: Path) -> None:
             name: Predictions.load(Path(f"out/predictions_{name}{end}.h5")).top1 for name in metrics[stage]["order"]
         }
         assert metrics[stage]["order"] == shares and list(shares) == ["reversed", "shuffled"]
+    linear = Predictions.load(Path("out/predictions_average.h5"))
+    assert linear.ids == TEST and metrics["average"] == {
+        "top1": linear.top1,
+        "mean_class_accuracy": round(linear.mean_class_accuracy, 5),
+    }
     with open("out/confused.csv", newline="") as file:
         assert sum(int(row["clips"]) for row in csv.DictReader(file)) == 4 - 4 * metrics["stage2"]["top1"]
     assert Path("out/confusion.png").read_bytes().startswith(b"\x89PNG")
@@ -148,6 +156,53 @@ def test_nothing_is_computed_twice_and_the_bytes_stay(project: Path, monkeypatch
     )
     digests()
     assert computed[3:] == ["evaluate@split1 stage1"]
+
+
+def test_maps_are_averaged_once_for_all_splits_and_not_again_for_another_model(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    averaged, fitted = [], []
+    mean_of, choose = pooled.pooled_maps, average.choose_penalty
+    monkeypatch.setattr(pooled, "pooled_maps", lambda maps: (averaged.append(maps.shape), mean_of(maps))[1])
+    monkeypatch.setattr(average, "choose_penalty", lambda *args: (fitted.append(len(args[1])), choose(*args))[1])
+    assert run().exit_code == 0
+    assert (len(averaged), fitted) == (7, [3])
+    for clip in TRAIN:
+        make_frames(clip, 5)
+    assert run("split2").exit_code == 0
+    assert (len(averaged), fitted) == (7, [3, 4])
+    Path("stage1/model.safetensors").unlink()
+    save_checkpoint(
+        Path("stage1/model.safetensors"), small_model(3, 7, False), Facts(tuple(CLASSES), "float32", "recipe")
+    )
+    assert run().exit_code == run("split2").exit_code == 0
+    assert (len(averaged), fitted) == (7, [3, 4])
+    Path("features/run/a.h5").unlink()
+    make_maps("run/a", 99)
+    assert run().exit_code == 0
+    assert (len(averaged), fitted) == (14, [3, 4, 3])
+
+
+@pytest.mark.parametrize("place", ["pooled_maps", "choose_penalty"])
+def test_a_killed_comparison_gives_the_same_bytes_when_it_is_run_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pooled if place == "pooled_maps" else average, place, kill)
+        with pytest.raises(Killed):
+            run()
+    assert not Path("out").exists()
+    assert len(list(Path("store/pooled").glob("*/*"))) == (place == "choose_penalty")
+    assert run().exit_code == 0
+    seen = Path("out/predictions_average.h5").read_bytes()
+    monkeypatch.setenv("TAVLAD_STORE", str(project / "another"))
+    assert run().exit_code == 0 and Path("out/predictions_average.h5").read_bytes() == seen
 
 
 def test_deterministic_reaches_the_scoring(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

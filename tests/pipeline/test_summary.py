@@ -33,7 +33,8 @@ def fabricate(root: Path, split: str, right: int, excluded: int = 0) -> None:
     scores = stage_metrics(made, 2) | {"order": {"reversed": 0.5, "shuffled": right / 60}}
     lost = {"train": excluded, "validation": 0, "test": 0}
     looks = {stage: {"entropy": 0.9} for stage in ("stage1", "stage2")}
-    write_json({"stage1": scores, "stage2": scores, "excluded": lost, "attention": looks}, folder / "metrics.json")
+    document = {"stage1": scores, "stage2": scores, "excluded": lost, "attention": looks, "average": {"top1": 0.3}}
+    write_json(document, folder / "metrics.json")
     for stage in ("stage1", "stage2"):
         (root / stage / split).mkdir(parents=True)
         (root / stage / split / "curve.csv").write_text(CURVE)
@@ -83,8 +84,9 @@ def test_it_writes_the_numbers_the_tables_and_the_curves(project: Path) -> None:
     assert pictures == ["clip 0.png", "clip 1.png", "clip 2.png"]  # the first of each class
     assert (project / "summary/attention.csv").read_text() == "measure,class,before,after\nentropy,,0.9,0.9\n"
     rows = (project / "summary/comparison.csv").read_text().splitlines()
-    assert rows[:2] == ["model,frames,split1,split2,split3,mean", "stage1,filmed,0.9,0.8,1.0,0.9"]
+    assert rows[:2] == ["model,frames,split1,split2,split3,mean", "average,filmed,0.3,0.3,0.3,0.3"]
     assert rows[-2:] == ["stage2,reversed,0.5,0.5,0.5,0.5", "stage2,shuffled,0.45,0.4,0.5,0.45"]
+    assert "mean top-1: average pooling + linear: 0.300; stage 1: 0.900 (" in output
     assert "stage 2: 0.900 (frames reversed 0.500, shuffled 0.450)" in output
     assert (project / "summary/warnings.txt").read_text() == "" and "warning" not in output
     assert output.splitlines()[-1] == "summary: mean top-1 0.900 of 0.900, 0.800, 1.000"

@@ -28,6 +28,8 @@ MAKERS = {
     "stage1": "tavlad.learning.stage1",
     "stage2": "tavlad.learning.stage2",
     "evaluate": "tavlad.learning.scoring",
+    "pooled": "tavlad.learning.pooled",
+    "average": "tavlad.learning.average",
 }
 SAMPLE = '''"""A module."""
 from os import path as p, sep
