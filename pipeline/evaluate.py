@@ -49,8 +49,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
     from tavlad.learning import scoring
     from tavlad.learning.checkpoints import read_facts
     from tavlad.learning.curve import read_curve
-    from tavlad.learning.orders import SCORED
-    from tavlad.report.evaluation import AVERAGE, cropped_boxes, write_evaluation
+    from tavlad.report.evaluation import cropped_boxes, write_evaluation
     from tavlad.video import frames as frame_store
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
@@ -74,11 +73,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
         final = scored("stage2", stage2, frame_store.frames_inputs(frames, examples.ids)) if trained else first
         speed = devices.Speed(device, params.workers, f"{stage} average pooling")
         linear = averaged(store, split, index, features, speed)
-        fresh(output)
-        for name, folder in (("_stage1", first), ("", final)):
-            for kind in (*SCORED.values(), "attention"):
-                publish(folder / f"{kind}.h5", output / f"{kind}{name}.h5")
-        publish(linear, output / AVERAGE)
+        publish_scores(first, final, linear, output)
         boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2).crop)
         line = write_evaluation(output, index, split, params.top, boxes)
     store.record(stage, {"seconds": time.monotonic() - started, "clips": len(examples.ids)})
@@ -105,6 +100,18 @@ def averaged(store: Store, split: str, index: Path, features: Path, speed: "Spee
         Input(means.path, means.key),
     )
     return made(store, "average", average.make_average, wanted, None).path
+
+
+def publish_scores(first: Path, final: Path, linear: Path, output: Path) -> None:
+    """Make OUTPUT hold what was scored by the models of stage 1 and of stage 2, and by the linear layer."""
+    from tavlad.learning.orders import SCORED
+    from tavlad.report.evaluation import AVERAGE, FILES
+
+    fresh(output)
+    for end, folder in zip(FILES.values(), (first, final), strict=True):
+        for kind in (*SCORED.values(), "attention"):
+            publish(folder / f"{kind}.h5", output / f"{kind}{end}.h5")
+    publish(linear, output / AVERAGE)
 
 
 if __name__ == "__main__":
