@@ -18,6 +18,7 @@ from tavlad.store.store import Store
 
 if TYPE_CHECKING:
     from tavlad.device import Speed
+    from tavlad.learning.pooled import Pooled
 
 
 class Parameters(Section):
@@ -72,7 +73,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
         trained = len(read_curve(stage2)["epoch"]) > 0
         final = scored("stage2", stage2, frame_store.frames_inputs(frames, examples.ids)) if trained else first
         speed = devices.Speed(device, params.workers, f"{stage} average pooling")
-        linear = averaged(store, split, index, features, speed)
+        linear = averaged(store, split, index, pooled_of(index, features, stage1), speed)
         publish_scores(first, final, linear, output)
         boxes = cropped_boxes(index / "boxes.csv", frames, examples.ids, read_facts(stage2).crop)
         line = write_evaluation(output, index, split, params.top, boxes)
@@ -80,18 +81,28 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
     console.done(f"{stage}: {line}")
 
 
-def averaged(store: Store, split: str, index: Path, features: Path, speed: "Speed") -> Path:
+def pooled_of(index: Path, features: Path, model: Path) -> "Pooled":
+    """All clips' maps under FEATURES, and what `model`, which was trained on them, says they are."""
+    from tavlad.features.cache import maps_inputs
+    from tavlad.learning.checkpoints import read_settings
+    from tavlad.learning.pooled import Pooled
+
+    settings = read_settings(model)
+    maps = maps_inputs(features, [clip.id for clip in read_clips(index / "clips.csv")])
+    return Pooled(maps, settings.network, settings.features)
+
+
+def averaged(store: Store, split: str, index: Path, maps: "Pooled", speed: "Speed") -> Path:
     """The predictions of average pooling under a linear layer, which learns from all clips of `split` not held out.
 
     The maps are read once for all splits, and not again for another model.
     """
-    from tavlad.features.cache import maps_inputs
     from tavlad.learning import average, pooled
 
     groups = {clip.id: clip.group for clip in read_clips(index / "clips.csv")}
     train, validation, held_out = (read_examples(index, split, part) for part in ("train", "validation", "test"))
     learned = Examples(train.ids + validation.ids, train.labels + validation.labels)
-    means = made(store, "pooled", pooled.make_pooled, maps_inputs(features, list(groups)), speed)
+    means = made(store, "pooled", pooled.make_pooled, maps, speed)
     wanted = average.Average(
         learned,
         tuple(groups[clip] for clip in learned.ids),

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tavlad.learning.curve import Row, write_curve
+from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.making import Place
 
@@ -49,10 +50,20 @@ def load_checkpoint(path: Path) -> tuple[TAVLAD, Facts]:
 
 def read_facts(path: Path) -> Facts:
     """The facts of a checkpoint, without its weights."""
+    facts = _header(path)["facts"]
+    return Facts(**{**facts, "classes": tuple(facts["classes"])})
+
+
+def read_settings(path: Path) -> ModelSettings:
+    """The settings of a checkpoint's model, without its weights."""
+    return ModelSettings(**{name: value for name, value in _header(path)["model"].items() if name != "clusters"})
+
+
+def _header(path: Path) -> dict[str, Any]:
     file = path / "model.safetensors" if path.is_dir() else path
     with safe_open(file, framework="pt") as opened:
-        facts = json.loads(opened.metadata()["tavlad"])["facts"]
-    return Facts(**{**facts, "classes": tuple(facts["classes"])})
+        header: dict[str, Any] = json.loads(opened.metadata()["tavlad"])
+    return header
 
 
 Named = dict[str, nn.Parameter]

@@ -15,8 +15,10 @@ from tavlad.data.table import Examples
 from tavlad.device import Speed
 from tavlad.features.cache import write_maps
 from tavlad.learning.average import PENALTIES, Average, choose_penalty, group_folds, linear_logits, make_average
-from tavlad.learning.pooled import make_pooled, pooled_maps, read_pooled
+from tavlad.learning.pooled import Pooled, make_pooled, pooled_maps, read_pooled
 from tavlad.learning.scores import Predictions
+from tavlad.model.backbone import family_of
+from tavlad.model.settings import Features, NetworkName
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
 from tests.models import small_model
@@ -41,18 +43,20 @@ def test_means_are_those_of_a_loop_over_frames_and_locations(maps: np.ndarray) -
         for y in range(2):
             for x in range(3):
                 total += np.maximum(frame[:, y, x].astype(np.float64), 0)
-    np.testing.assert_allclose(pooled_maps(maps[0]), total / (4 * 2 * 3), rtol=1e-6)
-    assert pooled_maps(maps[0]).dtype == np.float32
+    np.testing.assert_allclose(pooled_maps(maps[0], "resnet34", "pre_relu"), total / (4 * 2 * 3), rtol=1e-6)
+    assert pooled_maps(maps[0], "resnet34", "relu").dtype == np.float32
 
 
 @pytest.mark.parametrize("features", ["relu", "pre_relu"])
-def test_means_are_what_the_model_pools(maps: np.ndarray, features: str) -> None:
-    model = small_model(3, 1, False, pooling="avg", attention="none", features=features)
+@pytest.mark.parametrize("network", ["resnet34", "efficientnet_b0"])
+def test_means_are_what_the_model_pools(maps: np.ndarray, network: NetworkName, features: Features) -> None:
+    model = small_model(3, 1, False, pooling="avg", attention="none", features=features, network=network)
     seen: list[torch.Tensor] = []
     model.classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    maps = np.tile(maps, (1, 1, 3, 1, 1))[:, :, : family_of(network).channels[network]]
     view = np.maximum(maps[0], 0) if features == "relu" else maps[0]
     model.forward_maps(torch.from_numpy(view)[None])
-    np.testing.assert_allclose(pooled_maps(view), seen[0][0].numpy(), rtol=1e-5)
+    np.testing.assert_allclose(pooled_maps(view, network, features), seen[0][0].numpy(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("workers", [0, 3])
@@ -61,12 +65,12 @@ def test_the_first_view_of_each_clip_is_read_and_kept(maps: np.ndarray, tmp_path
     for number, name in enumerate(names):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_maps(tmp_path / f"{name}.h5", name, maps * (number + 1), "r", [None] * 3, {})
-    inputs = Inputs(tmp_path, tuple((name, "r") for name in names))
+    inputs = Pooled(Inputs(tmp_path, tuple((name, "r") for name in names)), "resnet34", "relu")
     make_pooled(place(tmp_path / "made"), inputs, Speed(torch.device("cpu"), workers, "averaging"))
     found = read_pooled(tmp_path / "made")
     assert tuple(found) == names
     for number, name in enumerate(names):
-        np.testing.assert_array_equal(found[name], pooled_maps(maps[0] * (number + 1)))
+        np.testing.assert_array_equal(found[name], pooled_maps(maps[0] * (number + 1), "resnet34", "relu"))
 
 
 def drawn(clips: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -136,12 +140,12 @@ class Project:
 
     def predictions(self, name: str) -> Predictions:
         for clip, mean in self.means.items():
-            maps = np.broadcast_to(mean[:, None, None], (1, 1, 20, 1, 1)).astype(np.float16)
+            view = np.broadcast_to(mean[:, None, None], (1, 1, 20, 1, 1)).astype(np.float16)
             (self.folder / name).mkdir(exist_ok=True)
-            write_maps(self.folder / name / f"{clip}.h5", clip, maps, "r", [None], {})
-        inputs = Inputs(self.folder / name, tuple((clip, "r") for clip in self.means))
+            write_maps(self.folder / name / f"{clip}.h5", clip, view, "r", [None], {})
+        maps = Inputs(self.folder / name, tuple((clip, "r") for clip in self.means))
         pooled = self.folder / f"{name}.pooled"
-        make_pooled(place(pooled), inputs, Speed(torch.device("cpu"), 0, "averaging"))
+        make_pooled(place(pooled), Pooled(maps, "resnet34", "pre_relu"), Speed(torch.device("cpu"), 0, "averaging"))
         wanted = Average(self.learned, self.groups, self.held_out, CLASSES, Input(pooled, ""))
         make_average(place(self.folder / f"{name}.h5"), wanted, None)
         return Predictions.load(self.folder / f"{name}.h5")

@@ -163,7 +163,7 @@ def test_maps_are_averaged_once_for_all_splits_and_not_again_for_another_model(
 ) -> None:
     averaged, fitted = [], []
     mean_of, choose = pooled.pooled_maps, average.choose_penalty
-    monkeypatch.setattr(pooled, "pooled_maps", lambda maps: (averaged.append(maps.shape), mean_of(maps))[1])
+    monkeypatch.setattr(pooled, "pooled_maps", lambda *given: (averaged.append(given[0].shape), mean_of(*given))[1])
     monkeypatch.setattr(average, "choose_penalty", lambda *args: (fitted.append(len(args[1])), choose(*args))[1])
     assert run().exit_code == 0
     assert (len(averaged), fitted) == (7, [3])
