@@ -124,7 +124,7 @@ def random_weights(name: NetworkName, seed: int, levels: Tensor) -> Weights:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         drawn = clean(name, family.build(name).state_dict(), "random")
-    network = drawn.backbone(pre_relu=True).eval()
+        network = drawn.backbone(pre_relu=True).eval()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(_calibrate) for norm in norms]
     with torch.inference_mode(False), torch.no_grad(), _one_thread():

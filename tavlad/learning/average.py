@@ -4,10 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from tavlad.data.table import Examples
@@ -60,6 +56,8 @@ def choose_penalty(features: np.ndarray, labels: np.ndarray, groups: Sequence[st
 
 def group_folds(groups: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
     """The rows learned from and the rows held out of at most `FOLDS` folds of whole groups; none of a single group."""
+    from sklearn.model_selection import GroupKFold  # slow to load, and mostly the store has the predictions
+
     count = min(FOLDS, len(set(groups)))
     return list(GroupKFold(count).split(groups, groups=groups)) if count > 1 else []
 
@@ -71,6 +69,10 @@ def linear_logits(
 
     A class without a label in (N) gets less than all others get.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     known = np.unique(labels)
     found = np.zeros((len(asked), 1))
     if len(known) > 1:

@@ -41,7 +41,8 @@ def test_running_probabilities_end_where_predict_does_and_begin_with_one_frame(c
     final = {name: probability for name, probability, _ in rank(clip, load(model, CPU))}
     np.testing.assert_allclose(watched.probabilities[-1], [final[name] for name in CLASSES], atol=1e-6)
     network = TAVLAD.from_checkpoint(model)
-    frames = centre_view(torch.from_numpy(from_jpeg(to_jpeg(read_clip(clip, 3, 80).frames, 95))), 64)
+    levels = centre_view(torch.from_numpy(from_jpeg(to_jpeg(read_clip(clip, 3, 80).frames, 95))), 64)
+    frames = network.network().normalised(levels)
     with torch.no_grad():
         for t in (1, 2):
             expected = network(frames[None, :t])[0].softmax(dim=0)

@@ -89,7 +89,8 @@ def test_predictions_are_what_the_models_say_of_the_held_out_clips(project: Path
     for row, clip in enumerate(final.ids):
         assert CLASSES[final.labels[row]] == clip.split("/")[0]
         maps = torch.from_numpy(read_maps(Path(f"features/{clip}.h5"), 0)).float()
-        frames = centre_view(torch.from_numpy(read_frames_file(Path(f"frames/{clip}.h5"))), 32)
+        levels = centre_view(torch.from_numpy(read_frames_file(Path(f"frames/{clip}.h5"))), 32)
+        frames = frames_model.network().normalised(levels)
         with torch.no_grad():
             assert torch.equal(maps_model.forward_maps(maps[None])[0], torch.from_numpy(first.logits[row]))
             assert torch.equal(frames_model(frames[None])[0], torch.from_numpy(final.logits[row]))
