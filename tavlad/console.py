@@ -38,7 +38,9 @@ def bar(label: str, total: int, unit: str) -> Iterator[Any]:
     """A progress bar; the context is a function `advance(n=1, note="")`."""
     notes = TextColumn("{task.fields[note]}", markup=False, table_column=Column(overflow="fold"))
     columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=12), MofNCompleteColumn()]
-    with Progress(*columns, RateColumn(), TimeRemainingColumn(), notes, console=_console(sys.stderr)) as progress:
+    columns += [RateColumn(), TimeRemainingColumn(), notes]
+    # lines of stdout go above the bar where both are on a terminal; rich would send those of a pipe there too
+    with Progress(*columns, console=_console(sys.stderr), redirect_stdout=sys.stdout.isatty()) as progress:
         task = progress.add_task(_shown(label, sys.stderr), total=total, unit=unit, note="")
 
         def advance(n: int = 1, note: str = "") -> None:
@@ -55,9 +57,14 @@ def track(items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[
             advance()
 
 
+def examples(*lines: str) -> str:
+    """What stands at the end of a command's help; click would run lines without the mark together."""
+    return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
+
+
 def done(line: str) -> None:
     """A line that says what was made or found; the last of a stage."""
-    click.echo(_shown(line, sys.stdout))
+    print(_shown(line, sys.stdout), flush=True)  # click would write it into a bar, not above
 
 
 def warn(line: str) -> None:

@@ -20,6 +20,22 @@ def command(body):
     return CliRunner().invoke(click.command()(errors_shown()(body)))
 
 
+def test_lines_of_stdout_stand_above_a_bar_of_the_same_terminal():
+    with shown_on(terminal=True, columns=80) as screen, bar("work", 2, "clips") as advance:
+        done("a line")
+        advance()
+    assert re.search(r"(^|\n|\x1b\[2K)a line *\r?\n", screen.getvalue())
+
+
+def test_lines_of_stdout_stay_in_its_pipe_while_a_bar_is_on_a_terminal(monkeypatch):
+    terminal, pipe = Screen(terminal=True), Screen(terminal=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdout", pipe)
+    with bar("work", 2, "clips"):
+        done("a line")
+    assert pipe.getvalue() == "a line\n" and "a line" not in terminal.getvalue()
+
+
 def cells(text: str, place: int) -> str:
     """What a column of a table holds from top to bottom, without the spaces at which lines are broken."""
     rows = [re.split("[│┃]", line) for line in text.splitlines() if line.startswith(("│", "┃"))]
