@@ -19,7 +19,7 @@ def commands(place: Workplace) -> Part:
     """The runs and rows of this module; `training` has left the model."""
     count = place.sizes.predicted
     videos = place.named_videos(count)
-    words = ["-m", "tavlad.cli", "predict", *map(str, videos), "--json", "--model", str(place.folder)]
+    words = ["-m", "tavlad.cli", "predict", *map(str, videos), "-o", "-", "--model", str(place.folder)]
     project, empty = place.folder / "project", place.folder / "empty"
     stand_in(project, place.sizes.stand_ins)
     one_stage(empty)

@@ -2,24 +2,33 @@
 
 import os
 import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import numpy as np
 import torch
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.commands.predict import BadClips, load, stored_frames
+from tavlad.errors import InputError, TavladError
+from tavlad.learning.checkpoints import Facts
+from tavlad.learning.prediction import PLEA, gpu_named, load_scorer
 from tavlad.learning.scoring import Scorer
 from tavlad.model.tavlad import TAVLAD
 from tavlad.report.overlay import WatchedClip, compose
-from tavlad.video.frames import DecodedClip
+from tavlad.video.frames import DecodedClip, to_jpeg
+from tavlad.video.jpeg import unpacked
+from tavlad.video.opening import BadVideo
+from tavlad.video.reader import read_clip
 from tavlad.video.stream import stream_frames, write_stream
 
 SUFFIXES = (".mp4", ".mov", ".mkv")
 
 
-@click.command()
+@click.command(epilog=console.examples("tavlad attend some.avi --model data/stage2/split1 -o attention.mp4"))
 @click.argument("clip", type=click.Path(path_type=Path))
 @click.option(
     "--model", required=True, type=click.Path(exists=True, path_type=Path), help="Such as data/stage2/split1."
@@ -34,15 +43,26 @@ def attend(clip: Path, model: Path, output: Path, device: str) -> None:
         raise click.BadParameter(f"{output} does not end in {', '.join(SUFFIXES)}", param_hint="--output")
     if output.exists() and clip.exists() and output.samefile(clip):
         raise click.BadParameter("it would overwrite the clip", param_hint="--output")
-    chosen = devices.choose(device)
-    scorer = load(model, chosen)
+    scorer = load_scorer(model, devices.choose(device))
     _require_attention(scorer.model, model)
-    bad = BadClips()
-    with bad.set_aside(clip):
+    with _blamed(clip), gpu_named():
         write_attended(clip, scorer, output)
-    if bad.rows:
-        raise bad.failures("no video was made", answered=False)
     console.done(f"attend: {output}")
+
+
+@contextmanager
+def _blamed(clip: Path) -> Iterator[None]:
+    """What goes wrong is told with the clip's name, but for what is no clip's fault."""
+    title = "no video was made"
+    try:
+        yield
+    except (TavladError, click.ClickException):
+        raise
+    except BadVideo as error:
+        raise InputError(title, [(str(clip), error.reason)], "Name a video that plays.") from error
+    except Exception as error:
+        traceback.print_exc()  # whoever repairs it will want to know where
+        raise TavladError(title, [(str(clip), f"{console.reason(error)} ({PLEA})")]) from error
 
 
 def _require_attention(model: TAVLAD, folder: Path) -> None:
@@ -68,6 +88,13 @@ def write_attended(clip: Path, scorer: Scorer, output: Path) -> None:
             os.replace(Path(aside, output.name), output)
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {console.reason(error)}") from error
+
+
+def stored_frames(clip: Path, facts: Facts) -> tuple[DecodedClip, np.ndarray]:
+    """A video as the pipeline stores it for the model of `facts` (sampling, scaling, JPEG), frames uint8 (T,H,W,3)."""
+    assert facts.frames and facts.short_side and facts.jpeg_quality, "load_scorer() has seen to it"
+    decoded = read_clip(clip, facts.frames, facts.short_side)
+    return decoded, unpacked(to_jpeg(decoded.frames, facts.jpeg_quality))
 
 
 def see(clip: Path, scorer: Scorer) -> tuple[DecodedClip, WatchedClip]:

@@ -1,129 +1,130 @@
-"""`tavlad predict`: the classes of any video file."""
+"""`tavlad predict`: the classes of any number of video files."""
 
-import json
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
-import numpy as np
-import torch
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.errors import TavladError, is_gpu_failure
-from tavlad.learning.checkpoints import Facts
+from tavlad.data.finding import Videos, listed
+from tavlad.data.listing import count_suffixes
+from tavlad.errors import InputError, TavladError
+from tavlad.learning.prediction import checkpoint_file, load_scorer, predict_all
 from tavlad.learning.scoring import Scorer
-from tavlad.video.frames import DecodedClip, to_jpeg
-from tavlad.video.jpeg import unpacked
-from tavlad.video.opening import BadVideo
-from tavlad.video.reader import read_clip
+from tavlad.params import available_cpus
+from tavlad.prediction import Prediction
+from tavlad.report.rows import Form, JsonLines, Table, growing, require_new
+from tavlad.store.recipes import file_digest
 
-Ranking = list[tuple[str, float, float]]  # class, probability, logit; the most probable first
+NAMED = 20  # failures that the end names; the rows have all of them
+STDOUT = Path("-")
+DIGITS = 12  # of a model's digest
+EXAMPLES = (
+    "tavlad predict some.avi --model data/stage2/split1",
+    "tavlad predict clips/ --model data/stage2/split1 -o classes.csv",
+    "find . -name '*.mp4' | tavlad predict - --model data/stage2/split1 -o - | jq .path",
+)
+Said = tuple[dict[str, str], Callable[[Prediction], None]]  # what was said before, and what says more
 
 
-@click.command()
-@click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.command(epilog=console.examples(*EXAMPLES))
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--model", required=True, type=click.Path(exists=True, path_type=Path), help="Such as data/stage2/split1."
 )
-@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
-@click.option("--json", "as_json", is_flag=True, help="Print all classes with probabilities and logits as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="A new .csv, or a new .jsonl, which holds all classes and logits; - prints JSON Lines.",
+)
+@click.option(
+    "--top", default=5, show_default=True, type=click.IntRange(min=1), help="Classes in each line, or row of CSV."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Decoders at work; by default one for each core.")
+@click.option("--resume", is_flag=True, help="Go on with the output of a run that was cut short.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
-def predict(clips: tuple[Path, ...], model: Path, top: int, as_json: bool, device: str) -> None:
-    """Print the most probable classes of video files."""
+def predict(
+    paths: tuple[str, ...], model: Path, output: Path | None, top: int, jobs: int | None, resume: bool, device: str
+) -> None:
+    """Say which classes videos are of, the most probable first.
+
+    PATHS are files, folders, or - for a list of them on stdin, one a line or as `find -print0` writes it. Of a folder
+    all videos in it are taken, however deep; hidden files, and those with other suffixes, are left out. Rows appear in
+    order, as they are ready. A video that fails has a row with its error; the exit code is then 1.
+    """
+    _require_usable(output, resume)
+    videos = Videos(name for path in paths for name in _meant(path))
+    _tell(videos)
     chosen = devices.choose(device)
-    scorer = load(model, chosen)
-    rankings, bad = {}, BadClips()
-    for clip in clips:
-        with bad.set_aside(clip):
-            rankings[str(clip)] = rank(clip, scorer)
-    if as_json:
-        rows = {
-            clip: [{"class": c, "probability": p, "logit": s} for c, p, s in ranking]
-            for clip, ranking in rankings.items()
-        }
-        click.echo(json.dumps(rows, indent=2))
-    elif rankings:
-        console.table("", ("clip", "class", "probability"), _rows(rankings, top))
-    if bad.rows:
-        raise bad.failures("some clips cannot be classified", answered=bool(rankings))
+    if chosen.type == "cuda":
+        devices.make_deterministic()  # as evaluate, whose bits these are to be
+    scorer = load_scorer(model, chosen)
+    with _saying(output, scorer, top, resume) as (held, say):
+        failed = {path: error for path, error in held.items() if error}
+        todo = [path for path in videos.paths if path not in held]
+        with closing(predict_all(todo, scorer, jobs or available_cpus())) as said:
+            for prediction in console.track(said, "predict", len(todo), "clips"):
+                say(prediction)
+                if prediction.error:
+                    failed[prediction.path] = prediction.error
+    if failed:
+        raise _failure(failed, len(held) + len(todo))
+    if output not in (None, STDOUT):
+        console.done(f"predict: {len(held) + len(todo):,} clips in {output}")
 
 
-class BadClips:
-    """The clips of one command that gave no answer: `(clip, reason)` rows, and how many of them nobody foresaw."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, str]] = []
-        self.unforeseen = 0
-
-    @contextmanager
-    def set_aside(self, clip: Path) -> Iterator[None]:
-        """Let an error of `clip` cost this clip alone; the failure of a GPU, which is no clip's fault, ends it all."""
-        try:
-            with gpu_named():
-                yield
-        except (TavladError, click.ClickException):
-            raise
-        except BadVideo as error:
-            self.rows.append((str(clip), error.reason))
-        except Exception as error:
-            traceback.print_exc()  # whoever repairs it will want to know where
-            self.rows.append((str(clip), console.reason(error)))
-            self.unforeseen += 1
-
-    def failures(self, title: str, answered: bool) -> TavladError:
-        """All of them, with what to do; `answered` says that the classes of other clips were printed."""
-        steps = ["The other clips' classes are printed above."] if answered else []
-        if not answered and len(self.rows) > self.unforeseen:
-            steps.append("Name videos that play.")
-        if self.unforeseen:
-            steps.append("An error whose traceback is above was not foreseen: please report it.")
-        return TavladError(title, self.rows, " ".join(steps))
+def _require_usable(output: Path | None, resume: bool) -> None:
+    if output in (None, STDOUT):
+        if resume:
+            raise click.BadParameter("there is nothing to go on with: name a file with -o", param_hint="--resume")
+    elif output.suffix not in (".csv", ".jsonl"):
+        raise click.BadParameter(f"{output} ends neither in .csv nor in .jsonl", param_hint="--output")
+    elif not resume:
+        require_new(output)
 
 
-def load(model_folder: Path, device: torch.device) -> Scorer:
-    """The scorer of a model of stage 2, which knows how its frames are made; a ClickException for one of stage 1."""
-    with gpu_named():
-        scorer = Scorer(model_folder, device)
-    if scorer.facts.frames is None:
-        raise click.ClickException(
-            f"{model_folder} is a stage 1 model, which has no backbone: name a folder below data/stage2."
-        )
-    return scorer
+def _meant(path: str) -> list[str]:
+    return listed(sys.stdin.buffer.read()) if path == "-" else [path]
+
+
+def _tell(videos: Videos) -> None:
+    """How many videos there are, and how many files are none; InputError where there are none."""
+    others = f"{len(videos.others):,} files that are none are left out ({count_suffixes(videos.others)})"
+    if not videos.paths:
+        raise InputError(f"there is no video to look at{'; ' + others if videos.others else ''}.")
+    if videos.others:
+        click.echo(f"{len(videos.paths):,} videos; {others}", err=True)
 
 
 @contextmanager
-def gpu_named() -> Iterator[None]:
-    """As `gpu_explained` of the stages, for commands that read no params.yaml."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_gpu_failure(error):
-            raise
-        advice = "Free its memory, or use --device cpu."
-        raise click.ClickException(f"the GPU failed: {console.reason(error)}. {advice}") from error
+def _saying(output: Path | None, scorer: Scorer, top: int, resume: bool) -> Iterator[Said]:
+    """What `output` says already, by path, and the function that says what a prediction says."""
+    model = file_digest(checkpoint_file(scorer.checkpoint))[:DIGITS]
+    if output is None:
+        yield {}, lambda prediction: console.done(_in_words(prediction, top))
+    elif output == STDOUT:
+        lines = JsonLines(model)
+        yield {}, lambda prediction: console.done(lines.row(prediction).decode().rstrip())
+    else:
+        form: Form = (
+            JsonLines(model) if output.suffix == ".jsonl" else Table(model, min(top, len(scorer.facts.classes)))
+        )
+        with growing(output, form, resume) as said:
+            yield said
 
 
-def stored_frames(clip: Path, facts: Facts) -> tuple[DecodedClip, np.ndarray]:
-    """A video as the pipeline stores it for the model of `facts` (sampling, scaling, JPEG), frames uint8 (T,H,W,3)."""
-    assert facts.frames and facts.short_side and facts.jpeg_quality, "load() has seen to it"
-    decoded = read_clip(clip, facts.frames, facts.short_side)
-    return decoded, unpacked(to_jpeg(decoded.frames, facts.jpeg_quality))
+def _in_words(prediction: Prediction, top: int) -> str:
+    ranked = list(zip(prediction.classes, prediction.probabilities, strict=True))[:top]
+    said = prediction.error and f"no class: {prediction.error}"
+    return f"{prediction.path}: {said or ', '.join(f'{name} {probability:.1%}' for name, probability in ranked)}"
 
 
-def rank(clip: Path, scorer: Scorer) -> Ranking:
-    """All classes of a video by probability."""
-    logits, _ = scorer.of_frames(stored_frames(clip, scorer.facts)[1])
-    probabilities = torch.from_numpy(logits).softmax(dim=0)
-    order = np.argsort(-logits, kind="stable")
-    return [(scorer.facts.classes[i], float(probabilities[i]), float(logits[i])) for i in order]
-
-
-def _rows(rankings: Mapping[str, Ranking], top: int) -> Iterator[console.Row]:
-    for clip, ranking in rankings.items():
-        shown = ranking[:top]
-        for place, (name, probability, _) in enumerate(shown):
-            first, last = place == 0, place + 1 == len(shown)
-            yield console.Row((clip if first else "", name, f"{probability:.1%}"), ends=last)
+def _failure(failed: Mapping[str, str], total: int) -> TavladError:
+    rows: Sequence[tuple[str, str]] = list(failed.items())[:NAMED]
+    advice = [f"{len(failed) - len(rows):,} more failed: their rows say why."] if len(rows) < len(failed) else []
+    advice += ["All others have theirs."] if len(failed) < total else []
+    return TavladError(f"{len(failed):,} of {total:,} clips have no class", rows, " ".join(advice))

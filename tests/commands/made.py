@@ -19,10 +19,12 @@ def make_model(folder: Path, backbone: bool = True, classes: tuple[str, ...] = C
     return folder
 
 
-def make_clip(path: Path) -> Path:
-    """Nine frames of coloured squares."""
-    rng = np.random.default_rng(0)
-    frames = (np.repeat(np.repeat(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8), 8, 0), 8, 1) for _ in range(9))
+def make_clip(path: Path, seed: int = 0, length: int = 9) -> Path:
+    """Frames of coloured squares."""
+    rng = np.random.default_rng(seed)
+    frames = (
+        np.repeat(np.repeat(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8), 8, 0), 8, 1) for _ in range(length)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_stream(path, frames, 15)
     return path

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from tavlad.cli import main
 from tavlad.commands import attend
-from tavlad.commands.predict import load, rank
 from tavlad.features.views import centre_view
 from tavlad.learning import scoring
+from tavlad.learning.prediction import PLEA, load_scorer, predict_all
 from tavlad.model.tavlad import TAVLAD
 from tavlad.video.frames import from_jpeg, to_jpeg
 from tavlad.video.reader import read_clip
@@ -37,8 +37,9 @@ def test_a_film_of_all_frames_is_written(clip: Path, model: Path, tmp_path: Path
 
 
 def test_running_probabilities_end_where_predict_does_and_begin_with_one_frame(clip: Path, model: Path) -> None:
-    decoded, watched = attend.see(clip, load(model, CPU))
-    final = {name: probability for name, probability, _ in rank(clip, load(model, CPU))}
+    decoded, watched = attend.see(clip, load_scorer(model, CPU))
+    (said,) = predict_all([str(clip)], load_scorer(model, CPU), jobs=1)
+    final = dict(zip(said.classes, said.probabilities, strict=True))
     np.testing.assert_allclose(watched.probabilities[-1], [final[name] for name in CLASSES], atol=1e-6)
     network = TAVLAD.from_checkpoint(model)
     levels = centre_view(torch.from_numpy(from_jpeg(to_jpeg(read_clip(clip, 3, 80).frames, 95))), 64)
@@ -93,8 +94,8 @@ def test_an_error_that_nobody_foresaw_is_told_with_its_clip(
 
     monkeypatch.setattr(attend, "compose", compose)
     outcome = run(clip, model, tmp_path / "film.mp4")
-    assert outcome.exit_code == 1 and f"  {clip}: ValueError: odd numbers" in outcome.stderr.splitlines()
-    assert "Traceback" in outcome.stderr and outcome.stderr.splitlines()[-1].endswith("please report it.")
+    assert outcome.exit_code == 1 and f"  {clip}: ValueError: odd numbers ({PLEA})" in outcome.stderr
+    assert "Traceback" in outcome.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 

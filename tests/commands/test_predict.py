@@ -1,52 +1,82 @@
 """`tavlad predict` on tiny videos: each clip has its answer or its reason, whatever becomes of the others."""
 
+import csv
 import json
-import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
 
 from tavlad.cli import main
-from tavlad.commands import predict
-from tavlad.learning import scoring
+from tavlad.features.cache import write_maps
+from tavlad.learning import prediction, scoring
+from tavlad.learning.scores import Predictions
+from tavlad.learning.scoring import Scorer
 from tavlad.model.backbone import Backbone
 from tavlad.model.tavlad import TAVLAD
+from tavlad.video.decode import decode_clip
+from tests.commands import finished_project
 from tests.commands.made import CLASSES, make_clip, make_model
+from tests.video import hazards
 
-ABOVE = "The other clips' classes are printed above."
-NAME = "Name videos that play."
-REPORT = "An error whose traceback is above was not foreseen: please report it."
-
-
-def run(model: Path, *arguments: object) -> Result:
-    return CliRunner().invoke(main, ["predict", *map(str, arguments), "--model", str(model), "--device", "cpu"])
+REST = "All others have theirs."
 
 
-def fail_on(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> list[str]:
-    """Reading the clip `name` raises `error`; the names of all that are read."""
-    read, names = predict.read_clip, []
-
-    def read_clip(path: Path, *sizes: int) -> object:
-        names.append(path.name)
-        if path.name == name:
-            raise error
-        return read(path, *sizes)
-
-    monkeypatch.setattr(predict, "read_clip", read_clip)
-    return names
+def run(model: Path, *arguments: object, stdin: bytes = b"") -> Result:
+    words = ["predict", *map(str, arguments), "--model", str(model), "--device", "cpu", "--jobs", "2"]
+    return CliRunner().invoke(main, words, input=stdin)
 
 
-def test_the_most_probable_classes_come_first(clip: Path, model: Path) -> None:
-    outcome = run(model, clip, "--json")
+def rows_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def hazardous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Videos do what their names say."""
+    monkeypatch.setattr(prediction, "decode_clip", hazards.decode_unless_named)
+
+
+def test_the_most_probable_classes_come_first(clip: Path, model: Path, tmp_path: Path) -> None:
+    outcome = run(model, clip, "-o", "-")
     assert outcome.exit_code == 0, outcome.output
-    (ranking,) = json.loads(outcome.stdout).values()
-    probabilities = [row["probability"] for row in ranking]
-    assert {row["class"] for row in ranking} == set(CLASSES)
+    (row,) = rows_of(outcome.stdout)
+    names, probabilities = ([one[key] for one in row["classes"]] for key in ("class", "probability"))
+    assert row["path"] == str(clip) and set(names) == set(CLASSES)
     assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) == pytest.approx(1)
-    lines = run(model, clip, "--top", "2").stdout.splitlines()[3:-1]
-    assert [line.split("│")[2].strip() for line in lines] == [row["class"] for row in ranking[:2]]
+    shown = ", ".join(f"{name} {p:.1%}" for name, p in zip(names[:2], probabilities, strict=False))
+    assert run(model, clip, "--top", "2").stdout == f"{clip}: {shown}\n"
+    assert run(model, clip, "--top", "9", "-o", tmp_path / "out.csv").exit_code == 0
+    with open(tmp_path / "out.csv", newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert list(line) == ["path", *(f"{k}{n}" for n in ("", 2, 3) for k in ("class", "probability")), "error", "model"]
+    assert [line[f"class{n}"] for n in ("", 2, 3)] == names and line["model"] == row["model"]
+    assert [float(line[f"probability{n}"]) for n in ("", 2, 3)] == probabilities
+
+
+def test_logits_are_those_of_evaluate_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_clip(clip: str, seed: int) -> None:
+        video, file = make_clip(Path("videos", f"{clip}.mp4"), seed, length=2), Path("data/frames", f"{clip}.h5")
+        maps = Path("data/features", f"{clip}.h5")
+        for one in (file, maps):
+            one.parent.mkdir(parents=True, exist_ok=True)
+        decode_clip(str(video), str(file), clip, 2, 80, 95, f"frames {seed}")
+        write_maps(maps, clip, np.zeros((1, 2, 512, 2, 2), np.float16), f"maps {seed}", [None], {})
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(finished_project, "write_clip", write_clip)
+    finished_project.finish()
+    made = Predictions.load(Path("data/evaluate/split1/predictions.h5"))
+    outcome = run(Path("data/stage2/split1"), *(f"videos/{clip}.mp4" for clip in made.ids), "-o", "-")
+    assert outcome.exit_code == 0, outcome.output
+    for clip, logits, row in zip(made.ids, made.logits, rows_of(outcome.stdout), strict=True):
+        found = {one["class"]: one["logit"] for one in row["classes"]}
+        assert row["path"] == f"videos/{clip}.mp4"
+        assert np.array([found[name] for name in made.classes], np.float32).tobytes() == logits.tobytes()
+    assert len({logits.tobytes() for logits in made.logits}) == len(made.ids) == 3
 
 
 @pytest.mark.parametrize("top", ["0", "-1"])
@@ -55,61 +85,77 @@ def test_fewer_classes_than_one_are_refused(clip: Path, model: Path, top: str) -
     assert outcome.exit_code == 2 and "--top" in outcome.output and "x>=1" in outcome.output
 
 
-def test_all_classes_are_printed_where_fewer_exist_than_are_asked_for(clip: Path, model: Path, tmp_path: Path) -> None:
-    assert len(CLASSES) == 3
-    lines = run(model, clip, make_clip(tmp_path / "other.mp4"), "--top", "9").stdout.splitlines()
-    assert "".join(line[0] for line in lines) == "┏┃┡│││├│││└"
-
-
-def test_clips_that_differ_at_the_end_of_long_paths_are_told_apart_in_a_pipe(
-    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("form", ["csv", "jsonl", "-", None])
+def test_a_bad_video_costs_itself_alone_and_every_form_says_why(
+    clip: Path, model: Path, tmp_path: Path, hazardous: None, form: str | None
 ) -> None:
-    clips = [tmp_path / ("x" * 150) / f"{'y' * 150}{number}.mp4" for number in (1, 2)]
-    clips[0].parent.mkdir()
-    for path in clips:
-        os.link(clip, path)
-    for columns in ("20", "80", "1000"):
-        monkeypatch.setenv("COLUMNS", columns)
-        outcome = run(model, *clips, *(f"{path}.gone" for path in clips))
-        assert [sum(str(path) in line for line in outcome.stdout.splitlines()) for path in clips] == [1, 1]
-        assert all(f"  {path}.gone: the file is missing" in outcome.stderr.splitlines() for path in clips)
-
-
-def test_a_bad_video_costs_itself_alone(clip: Path, model: Path, tmp_path: Path) -> None:
     (tmp_path / "text.avi").write_text("no film")
-    outcome = run(model, tmp_path / "text.avi", tmp_path / "gone.avi", clip)
-    assert outcome.exit_code == 1 and str(clip) in outcome.stdout
+    videos = [tmp_path / "text.avi", tmp_path / "gone.avi", make_clip(tmp_path / "crash.mp4"), clip]
+    reasons = ["cannot be opened as a video", "the file is missing", "the decoder crashed (signal 11)"]
+    output = tmp_path / f"out.{form}"
+    outcome = run(model, *videos, *([] if form is None else ["-o", form if form == "-" else output]))
+    said = (outcome.stdout if form in ("-", None) else output.read_text()).splitlines()[form == "csv" :]
+    assert outcome.exit_code == 1 and len(said) == 4 and all(map(str.__contains__, said, map(str, videos)))
+    assert all(map(str.__contains__, said, reasons)) and all(name in said[3] for name in CLASSES)
+    assert "3 of 4 clips have no class:" in outcome.stderr and "Traceback" not in outcome.stderr
     assert f"  {tmp_path}/gone.avi: the file is missing" in outcome.stderr.splitlines()
-    assert "text.avi: cannot be opened as a video" in outcome.stderr and "Traceback" not in outcome.stderr
-    assert outcome.stderr.splitlines()[-1] == ABOVE
+    assert outcome.stderr.splitlines()[-1] == REST
+
+
+def test_rows_are_in_order_whichever_video_is_decoded_first(model: Path, tmp_path: Path, hazardous: None) -> None:
+    videos = [make_clip(tmp_path / f"{name}.mp4") for name in ("a", "slow", "c", "d")]
+    outcome = run(model, *videos, "-o", "-")
+    assert [row["path"] for row in rows_of(outcome.stdout)] == list(map(str, videos))
+
+
+def test_videos_are_named_by_folders_and_lists_too(model: Path, tmp_path: Path) -> None:
+    names = ["clips/a.mp4", "clips/deep/er/b,c.MP4", 'clips/deep/new\nline "q".mp4', "other.mp4"]
+    for name in names:
+        make_clip(tmp_path / name)
+    for name in ("notes.txt", ".hidden.mp4", "deep/.hidden/x.mp4"):
+        make_clip(tmp_path / "clips" / name.replace(".txt", ".mp4")).rename(tmp_path / "clips" / name)
+    videos = [str(tmp_path / name) for name in names]
+    asked: list[tuple[list[object], bytes]] = [
+        ([tmp_path / "clips", videos[0], videos[3]], b""),
+        (["-"], f"{tmp_path}/clips\r\n\n{videos[3]}\n".encode()),
+        (["-"], "\0".join(videos).encode()),
+    ]
+    for number, (arguments, stdin) in enumerate(asked):
+        outcome = run(model, *arguments, "-o", tmp_path / f"{number}.csv", stdin=stdin)
+        assert outcome.exit_code == 0, outcome.output
+        with open(tmp_path / f"{number}.csv", newline="") as file:
+            assert [row["path"] for row in csv.DictReader(file)] == videos
+        left_out = "4 videos; 1 files that are none are left out (1 .txt)\n"
+        assert (left_out in outcome.stderr) == (number < 2)
+
+
+def test_without_a_video_nothing_is_said_to_be_good(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    outcome = run(model, tmp_path, "-", "-o", tmp_path / "out.csv")
+    assert outcome.exit_code == 1 and not (tmp_path / "out.csv").exists()
+    assert outcome.stderr == "Error: there is no video to look at; 1 files that are none are left out (1 .txt).\n"
 
 
 @pytest.mark.parametrize("error", [kind("odd\n numbers") for kind in (ValueError, RuntimeError, MemoryError)])
 def test_an_error_that_nobody_foresaw_costs_its_clip_alone(
-    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hazardous: None, error: Exception
 ) -> None:
-    make_clip(tmp_path / "odd.mp4")
-    fail_on(monkeypatch, "odd.mp4", error)
-    outcome = run(model, tmp_path / "odd.mp4", clip)
-    assert outcome.exit_code == 1 and str(clip) in outcome.stdout and "odd.mp4" not in outcome.stdout
-    assert f"  {tmp_path}/odd.mp4: {type(error).__name__}: odd numbers" in outcome.stderr.splitlines()
-    assert "Traceback" in outcome.stderr and outcome.stderr.splitlines()[-1] == f"{ABOVE} {REPORT}"
-    outcome = run(model, tmp_path / "odd.mp4", clip, "--json")
-    assert outcome.exit_code == 1 and list(json.loads(outcome.stdout)) == [str(clip)]
+    score, scored = Scorer.of_frames, []
 
+    def of_frames(self: Scorer, frames: np.ndarray) -> scoring.Scored:
+        scored.append(frames)
+        if len(scored) == 1:
+            raise error
+        return score(self, frames)
 
-def test_the_advice_fits_what_was_printed(
-    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fail_on(monkeypatch, "clip.mp4", ValueError("odd"))
-    for clips, advice in (
-        ([tmp_path / "gone.avi"], NAME),
-        ([clip], REPORT),
-        ([tmp_path / "gone.avi", clip], f"{NAME} {REPORT}"),
-    ):
-        outcome = run(model, *clips)
-        assert (outcome.exit_code, outcome.stdout) == (1, "")
-        assert outcome.stderr.splitlines()[-1] == advice
+    monkeypatch.setattr(Scorer, "of_frames", of_frames)
+    first, odd = make_clip(tmp_path / "slow.mp4"), make_clip(tmp_path / "odd.mp4")
+    outcome = run(model, odd, clip, first)
+    assert outcome.exit_code == 1 and outcome.stdout.count("no class: ") == 2
+    kind = type(error).__name__
+    assert f"  {clip}: {kind}: odd numbers ({prediction.PLEA})" in outcome.stderr.splitlines()
+    assert f"  {odd}: KeyError: 'odd\\n numbers'" in outcome.stderr.splitlines()
+    assert "Traceback" in outcome.stderr and outcome.stderr.splitlines()[-1] == REST
 
 
 @pytest.mark.parametrize(
@@ -123,11 +169,13 @@ def test_the_advice_fits_what_was_printed(
 def test_what_is_no_clips_fault_ends_the_run_at_once(
     clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
 ) -> None:
-    first, last = make_clip(tmp_path / "first.mp4"), make_clip(tmp_path / "last.mp4")
-    names = fail_on(monkeypatch, "clip.mp4", error)
-    outcome = run(model, first, clip, last)
-    assert (outcome.exit_code, outcome.stdout, names) == (1, "", ["first.mp4", "clip.mp4"])
-    assert said in outcome.stderr and "clip.mp4" not in outcome.stderr
+    def maps_of_frames(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(scoring, "maps_of_frames", maps_of_frames)
+    outcome = run(model, clip, make_clip(tmp_path / "last.mp4"))
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert said in outcome.stderr and ".mp4" not in outcome.stderr
 
 
 def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(
@@ -142,9 +190,10 @@ def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(
     other, third = (make_clip(tmp_path / f"{name}.mp4") for name in ("other", "third"))
     assert run(model, clip, other, third).exit_code == 0 and loaded == [model] and len(built) == 1
     first = make_model(tmp_path / "first", backbone=False)
-    outcome = run(first, clip, other)
-    assert (outcome.exit_code, outcome.stdout) == (1, "")
-    assert outcome.stderr.startswith(f"Error: {first} is a stage 1 model") and len(outcome.stderr.splitlines()) == 1
+    for wrong, said in ((first, "is a stage 1 model"), (tmp_path, "holds no model"), (clip, "holds no model")):
+        outcome = run(wrong, clip, other, "-o", tmp_path / "out.csv")
+        assert (outcome.exit_code, outcome.stdout) == (1, "") and not (tmp_path / "out.csv").exists()
+        assert outcome.stderr.startswith(f"Error: {wrong} {said}") and len(outcome.stderr.splitlines()) == 1
 
 
 def test_a_gpu_without_room_for_the_model_is_named(clip: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,150 @@
+"""The classes of any video files: decoded ahead as stage decode does it, scored one by one as evaluate does it."""
+
+import os
+import shutil
+import tempfile
+import traceback
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+
+from tavlad import console
+from tavlad import device as devices
+from tavlad.errors import InputError, TavladError, is_gpu_failure
+from tavlad.learning.scoring import Scorer
+from tavlad.prediction import Prediction
+from tavlad.store.locking import locked, own_folder, sweep_folders
+from tavlad.video.decode import decode_clip
+from tavlad.video.jpeg import load_frames
+from tavlad.video.workers import Failure, supervise
+
+DEADLINE, MEGABYTES = 600.0, 4000  # of decoding a video: enough for an hour, and for 25 frames of 8K
+Outcome = tuple[int, str, np.ndarray | str]  # place, path, and logits float32 (Y) or why there are none
+PLEA = "nobody foresaw this: please report it with its traceback"
+
+
+@contextmanager
+def gpu_named() -> Iterator[None]:
+    """As `gpu_explained` of the stages, for commands that read no params.yaml."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_gpu_failure(error):
+            raise
+        advice = "Free its memory, or use --device cpu."
+        raise TavladError(f"the GPU failed: {console.reason(error)}. {advice}") from error
+
+
+def load_scorer(model: Path, device: torch.device) -> Scorer:
+    """The scorer of a model of stage 2, which knows how its frames are made; InputError for anything else."""
+    try:
+        with gpu_named():
+            scorer = Scorer(model, device)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        advice = "name a folder below data/stage2"
+        raise InputError(f"{model} holds no model that can be read ({console.reason(error)}): {advice}.") from error
+    if scorer.facts.frames is None:
+        raise InputError(f"{model} is a stage 1 model, which has no backbone: name a folder below data/stage2.")
+    return scorer
+
+
+def checkpoint_file(model: Path) -> Path:
+    """The file of a model, which may be named by its folder."""
+    return model / "model.safetensors" if model.is_dir() else model
+
+
+def predict_file(path: str | PathLike[str], model: str | PathLike[str], device: str) -> Prediction:
+    """`tavlad.predict`: decoded in a process of its own, so that a hostile video ends nothing but itself."""
+    file = checkpoint_file(Path(model).resolve())
+    changed = file.stat().st_mtime_ns if file.exists() else 0
+    (prediction,) = predict_all([os.fspath(path)], _kept(file, device, changed), jobs=1)
+    if prediction.error:
+        raise InputError("no prediction", [(prediction.path, prediction.error)])
+    return prediction
+
+
+@lru_cache(maxsize=1)
+def _kept(model: Path, device: str, changed: int) -> Scorer:
+    """The scorer of a model that was `changed` at that time (ns)."""
+    return load_scorer(model, devices.choose(device))
+
+
+def predict_all(paths: Iterable[str], scorer: Scorer, jobs: int) -> Generator[Prediction, None, None]:
+    """What the model says of each video, or why it cannot, in their order; `jobs` supervised processes decode ahead.
+
+    `paths` are read as decoders become free, and no frames wait but those that these have made.
+    """
+    waiting: dict[int, tuple[str, np.ndarray | str]] = {}  # by place, until those before are there
+    place = 0
+    with closing(_as_they_come(paths, scorer, jobs)) as finished:
+        for number, path, outcome in finished:
+            waiting[number] = path, outcome
+            while place in waiting:
+                path, outcome = waiting.pop(place)
+                yield Prediction(path, error=outcome) if isinstance(outcome, str) else _ranked(path, outcome, scorer)
+                place += 1
+
+
+def _as_they_come(paths: Iterable[str], scorer: Scorer, jobs: int) -> Generator[Outcome, None, None]:
+    """The outcome of each path, in any order."""
+    facts = scorer.facts
+    with _scratch() as folder:
+
+        def orders() -> Iterator[tuple[str, str, str, int, int, int, str]]:
+            assert facts.frames and facts.short_side and facts.jpeg_quality, "load_scorer() has seen to it"
+            for number, path in enumerate(paths):
+                file = str(folder / f"{number}.h5")
+                yield path, file, str(number), facts.frames, facts.short_side, facts.jpeg_quality, ""
+
+        decoded: Any = supervise(decode_clip, orders(), jobs, DEADLINE, MEGABYTES)
+        with closing(decoded):  # before the folder goes
+            for (path, file, number, *_), outcome in decoded:
+                yield int(number), path, _scored(Path(file), outcome, scorer)
+
+
+def _scored(file: Path, outcome: object, scorer: Scorer) -> np.ndarray | str:
+    """Logits float32 (Y) of a file of frames, which goes; or why there are none. A GPU that fails ends it all."""
+    try:
+        if isinstance(outcome, Failure):
+            return outcome.reason
+        with gpu_named():
+            return scorer.of_frames(load_frames(file))[0]
+    except TavladError:
+        raise
+    except Exception as error:
+        traceback.print_exc()  # whoever repairs it will want to know where
+        return f"{console.reason(error)} ({PLEA})"
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _ranked(path: str, logits: np.ndarray, scorer: Scorer) -> Prediction:
+    """The classes by logits float32 (Y), of equal ones the first first."""
+    probabilities = torch.from_numpy(logits).softmax(dim=0).numpy()
+    order = np.argsort(-logits, kind="stable")
+    classes = tuple(scorer.facts.classes[place] for place in order)
+    return Prediction(path, classes, tuple(probabilities[order].tolist()), tuple(logits[order].tolist()))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for frames on their way from decoder to model; those of killed runs go first."""
+    shared = Path(tempfile.gettempdir(), f"tavlad-{os.getuid()}")
+    shared.mkdir(mode=0o700, exist_ok=True)
+    if shared.lstat().st_uid != os.getuid():
+        raise TavladError(f"{shared} belongs to another user: set TMPDIR to a folder of your own.")
+    with locked(shared / "starting", lambda: None):  # or one would sweep what another has not yet locked
+        sweep_folders(shared)
+        folder, lock = own_folder(shared)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
