@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("tavlad", "pipeline")
 # Modules that decide no value, each with the reason. What is not on this list decides.
 SILENT = {
+    "tavlad": "what `import tavlad` offers to others; no maker calls it",
     "tavlad.console": "what a stage prints while it works",
     "tavlad.errors": "what is said of errors",
     "tavlad.store.integrity": "whether an entry is still what was written, and a video what was read",

@@ -320,7 +320,8 @@ def test_every_change_of_every_module_that_decides_changes_the_key_of_what_it_de
 @pytest.mark.parametrize("name", SILENT)
 def test_no_change_of_a_module_that_decides_nothing_changes_a_key(copy, name):
     before = {stage: made_by(module) for stage, module in MAKERS.items()}
-    file = copy.joinpath(*name.split(".")).with_suffix(".py")
+    place = copy.joinpath(*name.split("."))
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     for changed in changes(file.read_text()):
         file.write_text(changed)
         assert {stage: made_by(module) for stage, module in MAKERS.items()} == before
