@@ -33,7 +33,28 @@ class Commands(click.Group):
 @click.group(cls=Commands)
 @click.version_option(package_name="tavlad")
 def main() -> None:
-    """TA-VLAD: top-down attention recurrent VLAD for action recognition."""
+    """TA-VLAD: top-down attention recurrent VLAD for action recognition.
+
+    What people do first:
+
+    \b
+      Classify videos, or a folder of them
+        tavlad predict clips/ --model data/stage2/split1 -o classes.csv
+      Make a film of where a model looks
+        tavlad attend some.avi --model data/stage2/split1 -o attention.mp4
+      See whether a data set is complete, and what training on it costs here
+        tavlad check data/raw
+      Run one of the paper's experiments (tavlad experiment --help lists them)
+        tavlad experiment fig4
+      See whether the numbers in data/ are what the models say
+        tavlad verify
+
+    \b
+    Exit codes:
+      0  all is done, and good
+      1  something failed, and was named; what was good is kept
+      2  the command line is wrong, and nothing was done
+    """
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ ADVICE = (
 )
 
 
-@click.command()
+@click.command(epilog=console.examples("tavlad check data/raw"))
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--all", "every", is_flag=True, help=f"Name every file; else at most {NAMED} of a kind.")
 def check(folder: Path, every: bool) -> None:

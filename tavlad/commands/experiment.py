@@ -1,6 +1,7 @@
 """`tavlad experiment`: the experiments of experiments.yaml, by name, and the report of all that ran."""
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from tavlad import console
 from tavlad.experiments import queue
 from tavlad.experiments.outcomes import read_outcome
 from tavlad.experiments.page import write_report
-from tavlad.experiments.plan import Experiment, Plan, read_plan, run_named, runs
+from tavlad.experiments.plan import Plan, read_plan, run_named, runs
 from tavlad.params import read_yaml
 from tavlad.store.store import Store
 
@@ -26,17 +27,29 @@ class Experiments(click.Group):
         if fixed := super().get_command(context, name):
             return fixed
         plan = read_plan()
-        return _runner(plan, plan.experiments[name]) if name in plan.experiments else None
+        return _runner(plan, name) if name in plan.experiments else None
 
 
-@click.group("experiment", cls=Experiments)
+@click.group(
+    "experiment",
+    cls=Experiments,
+    epilog=console.examples(
+        "tavlad experiment fig4", "tavlad experiment ablations --stage1", "tavlad experiment report"
+    ),
+)
 def experiment() -> None:
     """Run an experiment of experiments.yaml on the current data set through DVC's queue, or report on all."""
 
 
-def _runner(plan: Plan, chosen: Experiment) -> click.Command:
+def _runner(plan: Plan, name: str) -> click.Command:
+    chosen, example = plan.experiments[name], f"tavlad experiment {shlex.quote(name)} --stage1 --jobs 2"
+
     # `short_help`, or click cuts the title at its first full stop: "Ablations (Fig."
-    @click.command(short_help=chosen.title, help=f"{chosen.title}. What already ran on this commit is not run again.")
+    @click.command(
+        short_help=chosen.title,
+        help=f"{chosen.title}. What already ran on this commit is not run again.",
+        epilog=console.examples(example),
+    )
     @click.option("--seeds", default="", help="Such as 1,2,3, instead of those in experiments.yaml.")
     @click.option("--stage1", is_flag=True, help="Stop after stage 1; names then end in -stage1.")
     @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at the same time.")
@@ -64,7 +77,7 @@ def _numbers(text: str) -> list[int]:
         raise click.ClickException(f"--seeds takes whole numbers with commas between, not '{text}'") from None
 
 
-@experiment.command()
+@experiment.command(epilog=console.examples("tavlad experiment report -o report"))
 @click.option("-o", "--output", default="report", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 def report(output: Path) -> None:
     """Write index.html with its pictures, and tables.md, from the experiments of this commit."""

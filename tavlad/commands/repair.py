@@ -12,6 +12,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from voluptuous import Invalid
 
+from tavlad import console
+
 TRIES, PAUSE = 5, 0.2  # seconds: a DVC that is alive may be writing at this moment
 
 
@@ -27,7 +29,7 @@ def _stages(text: str) -> None:
 FILES: dict[str, Callable[[str], Any]] = {".dvc/tmp/rwlock": _locks, "dvc.lock": _stages}
 
 
-@click.command()
+@click.command(epilog=console.examples("tavlad repair && dvc repro"))
 def repair() -> None:
     """Remove those of DVC's own files that it was killed while writing, and with which it refuses to start."""
     for name, read in FILES.items():

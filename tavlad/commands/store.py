@@ -12,12 +12,12 @@ from tavlad.store import maintenance
 from tavlad.store.store import Store
 
 
-@click.group("store")
+@click.group("store", epilog=console.examples("tavlad store size"))
 def store() -> None:
     """The work store: finished clips, codebooks and trainings, kept so that nothing is computed twice."""
 
 
-@store.command()
+@store.command(epilog=console.examples("tavlad store size"))
 def size() -> None:
     """Show how many entries each stage has and what they weigh."""
     opened = Store.open()
@@ -26,7 +26,7 @@ def size() -> None:
     console.table(str(opened.root), ("stage", "entries", "MB"), rows)
 
 
-@store.command()
+@store.command(epilog=console.examples("tavlad store prune"))
 @click.option("--all", "everything", is_flag=True, help="Remove every entry, not only those that nothing else holds.")
 def prune(everything: bool) -> None:
     """Remove the entries that neither an output nor DVC's cache shares (both hold them by hard links)."""
@@ -34,7 +34,7 @@ def prune(everything: bool) -> None:
     click.echo(f"removed {count} entries, {weight / 1e6:.1f} MB")
 
 
-@store.command("verify")
+@store.command("verify", epilog=console.examples("tavlad store verify && dvc repro"))
 def verify_store() -> None:
     """Read every entry, and DVC's cache; remove damaged entries with all their links, so that they are made again."""
     opened = Store.open()

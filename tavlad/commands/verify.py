@@ -23,7 +23,7 @@ ADVICE = (
 )
 
 
-@click.command()
+@click.command(epilog=console.examples("tavlad verify --sample 20"))
 @click.option(
     "--sample",
     default=5,
