@@ -40,7 +40,7 @@ def main() -> None:
     \b
       Classify videos, or a folder of them
         tavlad predict clips/ --model data/stage2/split1 -o classes.csv
-      Make a film of where a model looks
+      Make a video of where a model looks
         tavlad attend some.avi --model data/stage2/split1 -o attention.mp4
       See whether a data set is complete, and what training on it costs here
         tavlad check data/raw

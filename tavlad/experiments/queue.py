@@ -20,7 +20,7 @@ from tavlad.store.locking import host
 
 STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
 ATTEMPTS = 5  # at experiments while DVC makes a folder, before that is called an error
-IDLE = 4  # looks at which runs wait and none is worked at, before workers are started again
+IDLE = 4  # polls in which runs wait and none is being worked on, before workers are started again
 PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
 ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file

@@ -73,7 +73,7 @@ def from_jpeg(jpegs: Iterable[bytes]) -> np.ndarray:
 
 def open_jpeg(jpeg: bytes) -> Image.Image:
     """The picture, of which no more is read than the header: another format, or a size beyond reason, is refused."""
-    # of Pillow's sixty decoders no other than that of JPEG is to meet a stranger's bytes
+    # a file from elsewhere may meet one of Pillow's sixty decoders only, that of JPEG
     return Image.open(io.BytesIO(jpeg), formats=["JPEG"])
 
 

@@ -110,7 +110,7 @@ class _Worker:
 
     def _cause(self, status: int) -> str:
         if not self.ready:
-            raise RuntimeError(f"a worker process could not start (exit status {status}); its own words are above")
+            raise RuntimeError(f"a worker process could not start (exit status {status}); what it printed is above")
         if status == -signal.SIGALRM:
             return f"took longer than {self.deadline:g} s"
         if status == -signal.SIGKILL:
