@@ -3,10 +3,18 @@
 from collections import OrderedDict
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tavlad.model.network import Family, from_torchvision
+
+
+def _build(network: str) -> nn.Module:
+    with torch.device(
+        "cpu"
+    ):  # it computes its widths by tensors, which "meta", where only shapes are asked for, has not
+        return from_torchvision(network)
 
 
 def _trunk(network: Any) -> nn.Sequential:
@@ -30,7 +38,7 @@ def _before_activation(block4: nn.Sequential, x: Tensor) -> Tensor:
 
 REGNET = Family(
     channels={"regnet_y_400mf": 440},
-    build=from_torchvision,
+    build=_build,
     trunk=_trunk,
     last_stage=_last_stage,
     before_activation=_before_activation,

@@ -8,6 +8,7 @@ import torchvision
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
+from tavlad.features.weights import random_weights
 from tavlad.learning.fitting import PARTS, select
 from tavlad.model.backbone import FAMILIES, Backbone, family_of
 from tavlad.model.network import FrozenBatchNorm2d, fold
@@ -59,6 +60,15 @@ def test_the_names_and_the_families_are_the_same() -> None:
     assert sorted(NETWORKS) == sorted(name for family in FAMILIES for name in family.channels)
     with pytest.raises(ValueError, match="resnet18"):
         family_of("resnet")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_state_is_the_publishers_name_for_name(network: str) -> None:
+    named = {name: one.shape for name, one in theirs(network).state_dict().items()}
+    drawn = random_weights(network, 1, 255 * torch.rand(2, 3, 64, 64))
+    assert {name: one.shape for name, one in drawn.tensors.items()} == {
+        name: shape for name, shape in named.items() if not name.endswith("num_batches_tracked")
+    }
 
 
 @pytest.mark.parametrize("network", NETWORKS)
