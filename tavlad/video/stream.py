@@ -7,13 +7,39 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video
-from tavlad.video.reader import RESIZE, scaled_size, turned
+from tavlad.video.reader import LONGEST_SIDE, NO_SIZE_CHANGE, RESIZE, scaled_size, turned
 
 RATES = (1, 240)  # frames a second; outside, the header's rate is rubbish
 USUAL_RATE = Fraction(25)
+
+
+class Upright:
+    """The frames of one video as `read_clip` gives them, uint8 (H, W, 3), all of the size that the first has."""
+
+    def __init__(self, path: Path | str, aspect: Fraction, short_side: int):
+        self.path, self.aspect, self.short_side = path, aspect, short_side
+        self.scaler = VideoReformatter()
+        self.size: tuple[int, int] | None = None
+        self.shape: tuple[int, ...] | None = None
+
+    def of(self, frame: VideoFrame) -> np.ndarray:
+        """The frame's pixels; BadVideo where its shape is another than that of the first."""
+        own = scaled_size(frame, self.aspect, self.short_side)
+        self.size = self.size or own
+        if max(abs(own[0] - self.size[0]), abs(own[1] - self.size[1])) > NO_SIZE_CHANGE:
+            raise BadVideo(self.path, f"the picture changes its shape midway, to {frame.width}x{frame.height}")
+        if max(self.size) > LONGEST_SIDE:
+            raise BadVideo(self.path, f"its frames would become {self.size[0]}x{self.size[1]}, too many in a line")
+        scaled = self.scaler.reformat(frame, *self.size, "rgb24", interpolation=RESIZE, threads=1)
+        upright = turned(scaled.to_ndarray(), frame)
+        self.shape = self.shape or upright.shape
+        if upright.shape != self.shape:
+            raise BadVideo(self.path, "the picture is turned midway")
+        return upright
 
 
 def stream_frames(path: Path | str, short_side: int) -> Iterator[np.ndarray]:
@@ -21,18 +47,11 @@ def stream_frames(path: Path | str, short_side: int) -> Iterator[np.ndarray]:
 
     The size is that of the first frame. BadVideo as soon as decoding fails.
     """
-    scaler, size, shape = VideoReformatter(), None, None
     with counted_errors(), opened_video(path) as (container, stream):
-        aspect = aspect_of(stream)
+        upright = Upright(path, aspect_of(stream), short_side)
         try:
             for frame in container.decode(stream):
-                size = size or scaled_size(frame, aspect, short_side)
-                scaled = scaler.reformat(frame, *size, "rgb24", interpolation=RESIZE, threads=1)
-                upright = turned(scaled.to_ndarray(), frame)
-                shape = shape or upright.shape
-                if upright.shape != shape:
-                    raise BadVideo(path, "the picture is turned midway")
-                yield upright
+                yield upright.of(frame)
         except av.FFmpegError as error:
             raise explained(path, error, "decoding fails") from error
 
@@ -54,5 +73,5 @@ def write_stream(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"  # all that some players know
         for frame in chain([first], remaining):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode(VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
