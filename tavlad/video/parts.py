@@ -1,0 +1,115 @@
+"""A video of any length, decoded in one pass, part by part: each call is a short job of a supervised worker.
+
+The worker keeps the open file from job to job. If it dies, the jobs after say so: nothing is decoded twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from tavlad.video.batch import Tolerance
+from tavlad.video.frames import to_jpeg
+from tavlad.video.grid import Clock, grid_of, taken, with_ends
+from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video, promised
+from tavlad.video.stream import RATES, USUAL_RATE, Upright
+
+MOST = 1000  # frames decoded for a part, though few be taken: its end is also the progress that is shown
+TRUST = Tolerance(min_frames=1, missing=0.1, damage=1.0)  # as the presets' `decode`
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a part of a video holds: of each frame that is taken the `takes`, numbers of windows, and its JPEG's length.
+
+    The video is decoded `until` then (a fraction of seconds); `ended`: to its end, of which there may be a `doubt`.
+    `rate` (a fraction) and `duration` (s; 0: unknown) are what its header says.
+    """
+
+    takes: list[list[int]]
+    lengths: list[int]
+    until: str
+    ended: bool
+    doubt: str
+    rate: str
+    duration: float
+
+
+_passes: dict[str, Iterator[tuple[Part, list[bytes]]]] = {}  # by video, what this process is decoding
+
+
+def decode_part(
+    video: str, file: str, number: int, window: float, stride: float, sizes: tuple[int, int, int]
+) -> dict[str, Any]:
+    """Write the JPEGs of the next part of `video` to `file`, and return the `Part`, as JSON; raises BadVideo.
+
+    `sizes` are the frames of a window, their short side, and the quality of a JPEG. Part 0 begins a pass.
+    """
+    if number == 0:
+        _passes[video] = _parts(video, window, stride, *sizes)
+    if video not in _passes:
+        raise BadVideo(video, "the process that decoded what is before has ended")
+    part, jpegs = next(_passes[video])
+    Path(file).write_bytes(b"".join(jpegs))
+    return asdict(part)
+
+
+def _parts(
+    video: str, window: float, stride: float, count: int, short_side: int, quality: int
+) -> Iterator[tuple[Part, list[bytes]]]:
+    """The parts of a video, each with the JPEGs of up to `count` frames; the last one is repeated for whoever asks."""
+    with counted_errors() as errors, opened_video(video) as (container, stream):
+        rate, seen, flags = _rate(stream), 0, [0]
+        upright = Upright(video, aspect_of(stream), short_side)
+        header, about = promised(container, stream), (str(rate), _duration(container, stream))
+        grid = grid_of(window, stride, count, rate)
+        takes: list[list[int]] = []
+        jpegs: list[bytes] = []
+        until, begun = Fraction(0), 0
+        try:
+            for until, frame, numbers in taken(with_ends(_timed(container, stream, rate, flags), rate), grid):
+                seen += 1
+                if numbers:
+                    takes.append(numbers)
+                    jpegs += to_jpeg(upright.of(frame)[None], quality)
+                if len(jpegs) == count or seen - begun == MOST:
+                    yield Part(takes, list(map(len, jpegs)), str(until), False, "", *about), jpegs
+                    takes, jpegs, begun = [], [], seen
+        except av.FFmpegError as error:
+            raise explained(video, error, f"decoding fails after {seen} frames") from error
+        doubt = TRUST.doubt(seen, header, errors() + flags[0]) or ""
+    yield Part(takes, list(map(len, jpegs)), str(until), True, doubt, *about), jpegs
+    while True:  # one part was asked for ahead
+        yield Part([], [], str(until), True, doubt, *about), []
+
+
+def _timed(
+    container: InputContainer, stream: VideoStream, rate: Fraction, flags: list[int]
+) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Every frame with its time; what is flagged as damaged is counted in `flags`."""
+    clock = Clock(rate)
+    for packet in container.demux(stream):
+        flags[0] += packet.is_corrupt
+        for frame in packet.decode():
+            flags[0] += frame.is_corrupt
+            tick = frame.time_base or Fraction(0)
+            stamp = frame.pts * tick if frame.pts is not None and tick else None
+            yield clock.time(stamp, tick), frame
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Frames a second by the header: of its two rates the first that can be, else 25."""
+    rates = (stream.guessed_rate, stream.average_rate)
+    return next((Fraction(rate) for rate in rates if rate and RATES[0] <= rate <= RATES[1]), USUAL_RATE)
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> float:
+    """Seconds by the header; 0 where it says nothing."""
+    said = (stream.duration or 0) * (stream.time_base or 0), Fraction(container.duration or 0, av.time_base)
+    return float(next(filter(lambda seconds: seconds > 0, said), 0))
