@@ -7,7 +7,7 @@ import click
 
 from tavlad.console import errors_shown
 
-COMMANDS = ("attend", "check", "experiment", "predict", "repair", "store", "verify")
+COMMANDS = ("attend", "check", "experiment", "predict", "repair", "store", "timeline", "verify")
 
 
 class Commands(click.Group):
@@ -42,6 +42,8 @@ def main() -> None:
         tavlad predict clips/ --model data/stage2/split1 -o classes.csv
       Make a video of where a model looks
         tavlad attend some.avi --model data/stage2/split1 -o attention.mp4
+      Find when a long video shows which class
+        tavlad timeline long.mp4 --model data/stage2/split1 -o segments.csv
       See whether a data set is complete, and what training on it costs here
         tavlad check data/raw
       Run one of the paper's experiments (tavlad experiment --help lists them)

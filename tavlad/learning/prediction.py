@@ -95,7 +95,7 @@ def predict_all(paths: Iterable[str], scorer: Scorer, jobs: int) -> Generator[Pr
 def _as_they_come(paths: Iterable[str], scorer: Scorer, jobs: int) -> Generator[Outcome, None, None]:
     """The outcome of each path, in any order."""
     facts = scorer.facts
-    with _scratch() as folder:
+    with scratch() as folder:
 
         def orders() -> Iterator[tuple[str, str, str, int, int, int, str]]:
             assert facts.frames and facts.short_side and facts.jpeg_quality, "load_scorer() has seen to it"
@@ -134,7 +134,7 @@ def _ranked(path: str, logits: np.ndarray, scorer: Scorer) -> Prediction:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
     """A folder for frames on their way from decoder to model; those of killed runs go first."""
     shared = Path(tempfile.gettempdir(), f"tavlad-{os.getuid()}")
     shared.mkdir(mode=0o700, exist_ok=True)

@@ -3,13 +3,17 @@
 import os
 import subprocess
 import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
+from tests.commands.made import make_model
+from tests.memory import most_held
 from tests.video.painted import picture
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +69,35 @@ def test_an_hour_takes_the_memory_of_a_minute(tmp_path, suffix, codec):
     print(f"{suffix}: a minute {small / 1e6:.1f} MB, an hour {large / 1e6:.1f} MB")
     assert (minute, hour) == (MINUTE, HOUR)
     assert large - small < 4e6 + BYTES_A_FRAME * (HOUR - MINUTE)
+
+
+def peaks_of_timeline(video: Path, model: Path, output: Path) -> tuple[int, int]:
+    """The largest resident sizes in bytes of the decoder and of the model that `tavlad timeline` runs."""
+    words = ["timeline", video, "--model", model, "-o", output, "--window", "8", "--threshold", "0", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "tavlad.cli", *map(str, words)], env=environment)
+    decoder = parent = 0
+    while process.poll() is None:
+        try:
+            children = psutil.Process(process.pid).children()
+        except psutil.NoSuchProcess:
+            continue
+        parent = max(parent, most_held(process.pid))
+        decoder = max([decoder, *(most_held(child.pid) for child in children)])
+        time.sleep(0.1)
+    assert process.returncode == 0
+    return decoder, parent
+
+
+@pytest.mark.long
+def test_the_timeline_of_an_hour_takes_the_memory_of_a_minute(tmp_path):
+    model = make_model(tmp_path / "model")
+    peaks = {}
+    for name, frames in (("minute", MINUTE), ("hour", HOUR)):
+        film = long_film(tmp_path / f"{name}.mp4", frames, "mpeg4")
+        peaks[name] = peaks_of_timeline(film, model, tmp_path / f"{name}.csv")
+    told = {name: [round(size / 1e6, 1) for size in sizes] for name, sizes in peaks.items()}
+    print(f"decoder and model, MB: {told}")
+    assert float((tmp_path / "hour.csv").read_text().splitlines()[-1].split(",")[1]) > 3598
+    for small, large in zip(peaks["minute"], peaks["hour"], strict=True):
+        assert large - small < 12e6 + BYTES_A_FRAME * (HOUR - MINUTE)

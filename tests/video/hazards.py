@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tavlad.video.decode import decode_clip
+from tavlad.video.parts import decode_part
 
 
 def misbehave(kind: str, value: int) -> int:
@@ -45,3 +46,9 @@ def decode_unless_named(video: str, *rest: Any) -> None:
         raise KeyError("odd\n numbers")
     misbehave(kind, 0)
     decode_clip(video, *rest)
+
+
+def crash_in_part_two(video: str, file: str, number: int, *rest: Any) -> dict[str, Any]:
+    """As `decode_part`, which it is for, as far as part 1."""
+    misbehave("crash" if number == 2 else "", 0)
+    return decode_part(video, file, number, *rest)
