@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,20 @@ def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stage2.train", f"nothing is left to train: this variant has no {' and no '.join(sorted(absent))}"
 
 
-def check_splits(path: Path | str = "dvc.yaml") -> None:
-    """Raise an InputError naming every split of `path` that is no plain word, for a shell reads it in commands."""
-    names = [name for part in read_yaml(path)["vars"] for name in part["split"]]
-    if odd := [name for name in names if not re.fullmatch("[a-z0-9]+", str(name))]:
+def check_splits(names: Sequence[str], layout: str, path: Path | str = "dvc.yaml") -> None:
+    """Raise an InputError if one of `names`, the splits of `path`, is no plain word or no split of `layout`.
+
+    A shell reads them in commands.
+    """
+    from tavlad.data.dag import to_change
+    from tavlad.data.indexing import LAYOUTS
+
+    if odd := [name for name in names if not re.fullmatch("[a-z0-9]+", name)]:
         raise InputError(
             f"{path}: the names of splits are of small letters and digits alone, not {', '.join(map(repr, odd))}."
         )
+    if words := to_change(names, LAYOUTS[layout].splits, path):
+        raise InputError(f"{words}\nThis line stands for all stages; `dvc repro` goes on from there.")
 
 
 def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
@@ -86,11 +93,12 @@ def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
 
 @click.command()
 @click.argument("codes", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--split", "splits", multiple=True, required=True)
 @console.errors_shown()
-def main(codes: Path) -> None:
-    """Check params.yaml, and write the digest of each stage's code, by which DVC sees it, to CODES/<stage>.txt."""
+def main(codes: Path, splits: tuple[str, ...]) -> None:
+    """Check params.yaml and each --split, and write the digest of each stage's code, by which DVC sees it, to CODES."""
     check_params()
-    check_splits()
+    check_splits(splits, Dataset.load().layout)
     fresh(codes)
     for stage in STAGES:
         (codes / f"{stage}.txt").write_text(f"{digest_of(stage)}\n", encoding="utf-8", newline="\n")

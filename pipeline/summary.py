@@ -31,11 +31,11 @@ class Parameters(Section):
 @click.argument("frames", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("metrics", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("splits", nargs=-1, required=True)
+@click.option("--split", "splits", multiple=True, required=True)
 def main(
     evaluate: Path, stage1: Path, stage2: Path, frames: Path, output: Path, metrics: Path, splits: tuple[str, ...]
 ) -> None:
-    """Sum up SPLITS, each a folder below EVALUATE, STAGE1 and STAGE2: tables and curves to OUTPUT, top-1 to METRICS.
+    """Sum up each --split, a folder below EVALUATE, STAGE1 and STAGE2: tables and curves to OUTPUT, top-1 to METRICS.
 
     The attention before and after stage 2 is drawn over clips from FRAMES.
     """

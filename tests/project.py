@@ -1,7 +1,6 @@
 """A whole copy of the project on tiny clips, to run DVC in."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -57,11 +56,7 @@ class Project:
     def keep_one_split(self) -> None:
         """Leave split2 and split3 out of dvc.yaml: the three are alike, and one takes a third of the time."""
         dag = self.folder / "dvc.yaml"
-        lines = [line for line in dag.read_text().splitlines() if not re.fullmatch(r" +- data/.*/split[23]", line)]
-        text = (
-            "\n".join(lines).replace("[split1, split2, split3]", "[split1]").replace("split1 split2 split3", "split1")
-        )
-        dag.write_text(text + "\n")
+        dag.write_text(dag.read_text().replace("[split1, split2, split3]", "[split1]", 1))
 
     def commit(self, message: str) -> None:
         self._git(["add", "-A"], self.folder)

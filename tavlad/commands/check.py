@@ -15,6 +15,8 @@ from tavlad import device as devices
 from tavlad.checking.cost import measure
 from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
+from tavlad.data import dag
+from tavlad.data.indexing import LAYOUTS
 from tavlad.data.listing import Problem
 from tavlad.errors import TavladError, gpu_explained
 from tavlad.features.extraction import clip_maps, folded_backbone
@@ -99,6 +101,9 @@ def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Se
             f"params.yaml names another data set: before `dvc repro`, set dataset.root to {folder} "
             f"and dataset.layout to {inventory.layout}"
         )
+    trained = dag.read_trained_splits() if Path(dag.FILE).exists() else []
+    if words := dag.to_change(trained, LAYOUTS[inventory.layout].splits):
+        console.warn(f"before `dvc repro`: {words}")
 
 
 def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Settings) -> list[Problem]:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from tavlad import console
 from tavlad import device as devices
 from tavlad.checking.results import Place, distances, foreign, leaks, wrong_counts, wrong_headline, wrong_metrics
+from tavlad.data.dag import read_trained_splits
 from tavlad.data.listing import Problem
 from tavlad.errors import TavladError, gpu_explained
 from tavlad.params import read_yaml
@@ -37,8 +38,8 @@ def verify(sample: int) -> None:
     The clips and labels of the predictions are compared with the index. The exit code is 0 only if all is as written.
     """
     top, device = _settings()
-    splits = sorted(path.parent.name for path in (DATA / "evaluate").glob("*/metrics.json"))
-    if not splits:
+    splits = read_trained_splits()
+    if not any((DATA / "evaluate" / split / "metrics.json").exists() for split in splits):
         raise click.ClickException(f"{DATA / 'evaluate'} holds no metrics.json: run `dvc repro` first.")
     rows: list[Problem] = []
     apart: dict[Place, float] = {}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tavlad.data.table import Split, clip_id
+from tavlad.data.table import SPLITS, Split, clip_id
 from tavlad.errors import InputError
 
 VIDEO_SUFFIXES = {  # what FFmpeg reads, but for suffixes that mostly stills (.png, .avif) or sound (.ogg) have
@@ -68,13 +68,14 @@ class Layout:
 
     `read` makes the listing of a root; `group` gives the group of a video by the rule of the layout, from its clip id,
     label and file name, None where there is none; `official` is None where there are no lists, so that folds are drawn.
-    `unused` are the videos that the lists of a root name, and that no split uses.
+    `unused` are the videos that the lists of a root name, and that no split uses. `splits` names those that it has.
     """
 
     read: Callable[[Path], Listing]
     group: Callable[[str, str, str], str | None]
     official: Official | None = None
     unused: Callable[[Path], set[str]] = no_video
+    splits: tuple[str, ...] = SPLITS
 
 
 def locate(root: Path, lists: Lists) -> Listing:

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from dvc.api import DVCFileSystem
 
+from tavlad.data.dag import FILE, trained_splits
 from tavlad.data.reversal import Pairs, read_pairs
-from tavlad.data.table import SPLITS, read_clips
+from tavlad.data.table import read_clips
 from tavlad.experiments.plan import Run
 from tavlad.learning.scores import Predictions
 
@@ -40,21 +41,22 @@ class Outcome:
 def read_outcome(run: Run, revision: str, timings: Path) -> Outcome:
     """The outcome of `run` at Git `revision`; a run that stopped after stage 1 has nothing of stage 2."""
     files = DVCFileSystem(rev=revision)
+    splits = trained_splits(files.read_text(FILE, encoding="utf-8"))
     stages = ["stage1"] if run.stage1 else ["stage1", "stage2"]
     headers = {
-        stage: [_header(files, f"data/{stage}/{split}/model.safetensors") for split in SPLITS] for stage in stages
+        stage: [_header(files, f"data/{stage}/{split}/model.safetensors") for split in splits] for stage in stages
     }
     return Outcome(
         run,
         {
-            stage: [_local(files, f"data/evaluate/{split}/{FILES[stage]}", Predictions.load) for split in SPLITS]
+            stage: [_local(files, f"data/evaluate/{split}/{FILES[stage]}", Predictions.load) for split in splits]
             for stage in stages
         },
         {clip.id: clip.group for clip in _local(files, CLIPS, read_clips)},
         _local(files, REVERSALS, read_pairs),
         {stage: _seconds(timings, [_recipe(header) for header in headers[stage]]) for stage in stages},
         _trained(headers["stage1"][0]),
-        [json.loads(files.read_text(f"data/evaluate/{split}/metrics.json")) for split in SPLITS],
+        [json.loads(files.read_text(f"data/evaluate/{split}/metrics.json")) for split in splits],
     )
 
 

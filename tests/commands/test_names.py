@@ -90,7 +90,7 @@ def test_summary(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [f"data/{name}" for name in ("evaluate", "stage1", "stage2", "frames")]
     Path("params.yaml").write_text("crop: 64\nsummary:\n  clips: []\n")
     code, text = call(
-        summary, own_code("summary"), *folders, "data/summary", "data/metrics.json", FILE, terminal=terminal
+        summary, own_code("summary"), *folders, "data/summary", "data/metrics.json", "--split", FILE, terminal=terminal
     )
     assert code == 0 and f"│ {FILE} │ " in text
     assert f"warning: {FILE}: " in text

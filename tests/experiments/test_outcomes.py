@@ -20,6 +20,7 @@ def _write_run(folder: Path, groups: list[str]) -> None:
     index.mkdir(parents=True, exist_ok=True)
     clips = [Clip(f"clip{i}", f"clip{i}.avi", "a", group, "", "present") for i, group in enumerate(groups)]
     write_clips(index / "clips.csv", clips)
+    (folder / "dvc.yaml").write_text(f"vars: [{{splits: {{split: [{', '.join(SPLITS)}]}}}}]")
     write_pairs(index / "reversals.csv", [(groups[0], groups[-1])])
     for number, split in enumerate(SPLITS):
         trained, scored = (folder / "data" / stage / split for stage in ("stage1", "evaluate"))

@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 from pipeline import index
 from pipeline.check import changed, check_params, check_splits, main
 from pipeline.code import STAGES, digest_of
+from tavlad.data.dag import read_trained_splits
+from tavlad.data.table import SPLITS
 from tavlad.errors import TavladError
 
 ROOT = Path(__file__).parents[2]
@@ -68,10 +70,9 @@ def test_presets_are_let_through(preset: str) -> None:
 def test_the_digests_are_those_of_the_code_whatever_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     seen = set()
-    Path("dvc.yaml").write_text("vars: [{split: [split1, split2]}]\n")
     for clusters in (8, 16):
         write(tmp_path / "params.yaml", {"clusters": clusters})
-        done = CliRunner().invoke(main, ["data/code"])
+        done = CliRunner().invoke(main, ["data/code", "--split", "split1", "--split", "split2"])
         assert done.exit_code == 0 and "no stage's code has changed" in done.stdout
         seen.add(tuple(Path(f"data/code/{stage}.txt").read_text() for stage in STAGES))
     assert seen == {tuple(f"{digest_of(stage)}\n" for stage in STAGES)}  # nothing is stale for having been checked
@@ -101,7 +102,40 @@ def test_a_stage_that_would_run_other_code_stops(tmp_path: Path, written: str | 
 
 @pytest.mark.parametrize("name", ["split 1", "a;b", "Split1", "$x", "", "é"])
 def test_a_split_that_is_no_plain_word_is_named(tmp_path: Path, name: str) -> None:
-    check_splits(ROOT / "dvc.yaml")
-    YAML().dump({"vars": [{"split": ["split1", name]}]}, tmp_path / "dvc.yaml")
     with pytest.raises(TavladError, match="small letters and digits alone, not"):
-        check_splits(tmp_path / "dvc.yaml")
+        check_splits(["split1", name], "folders")
+
+
+DAG = """\
+# a remark
+vars:
+  - other: 1
+  - splits: {split: [split1, split4, split9]} # all three
+"""
+
+
+def test_a_split_that_the_layout_has_not_is_refused_with_the_line_to_change(tmp_path: Path) -> None:
+    file = tmp_path / "dvc.yaml"
+    file.write_text(DAG)
+    trained = read_trained_splits(file)
+    with pytest.raises(TavladError) as caught:
+        check_splits(trained, "folders", file)
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith(f"split1, split2, split3: change line 4 of {file} to")
+    assert lines[0].startswith(f"split4, split9 of {file} are not among the splits of this layout")
+    assert lines[1] == "  - splits: {split: [split1]}"
+    file.write_text("vars:\n" + lines[1])
+    check_splits(read_trained_splits(file), "folders", file)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "vars: []", "vars: [{split: [split1]}]", "vars: [{splits: {split: []}}]", "vars: 3"]
+)
+def test_a_dag_without_splits_says_how_they_are_written(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dvc.yaml").write_text(text)
+    with pytest.raises(TavladError, match=r"name no split. Write them as\n  - splits: {split: \[split1\]}"):
+        read_trained_splits(tmp_path / "dvc.yaml")
+
+
+def test_the_dag_that_is_shipped_trains_the_splits_of_the_demo() -> None:
+    assert read_trained_splits(ROOT / "dvc.yaml") == list(SPLITS)

@@ -66,9 +66,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def chosen(*splits: str) -> list[str]:
+    """Splits as dvc.yaml hands them to a command."""
+    return [word for split in splits for word in ("--split", split)]
+
+
 def run(*splits: str) -> str:
     outcome = CliRunner().invoke(
-        main, [own_code("summary"), "evaluate", "stage1", "stage2", "frames", "summary", "metrics.json", *splits]
+        main,
+        [own_code("summary"), "evaluate", "stage1", "stage2", "frames", "summary", "metrics.json", *chosen(*splits)],
     )
     assert outcome.exit_code == 0, outcome.output
     return outcome.output
@@ -116,7 +122,7 @@ def test_clips_that_were_asked_for_are_drawn_and_unknown_ones_stop_it_before_it_
     assert [path.name for path in (project / "summary/attention").iterdir()] == ["clip 2.png"]
     write_params(["clip 2", "clip 99"])
     outcome = CliRunner().invoke(
-        main, [own_code("summary"), "evaluate", "stage1", "stage2", "frames", "new", "metrics.json", "split1"]
+        main, [own_code("summary"), "evaluate", "stage1", "stage2", "frames", "new", "metrics.json", *chosen("split1")]
     )
     assert outcome.exit_code == 1 and "clip 99: no clip has this id" in outcome.output
     assert not (project / "new").exists()
