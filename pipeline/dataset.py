@@ -1,12 +1,15 @@
 """Section `dataset` of params.yaml, which index and decode read."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from tavlad.errors import InputError
 from tavlad.params import Section
+
+if TYPE_CHECKING:
+    from tavlad.data.indexing import Rules
 
 
 class Dataset(Section):
@@ -19,6 +22,12 @@ class Dataset(Section):
     validation: float = Field(ge=0, lt=1)
     reversed: bool
     exclude: list[str]
+
+    def rules(self, seed: int) -> "Rules":
+        """These keys, and the `seed` of section index, as an index is built by."""
+        from tavlad.data.indexing import Rules
+
+        return Rules(seed, self.groups, self.validation, tuple(self.exclude), self.reversed)
 
     def folder(self) -> Path:
         """The folder `root`; InputError if it is none. No shell ever sees its name."""

@@ -27,21 +27,13 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, pairs, boxes, exclusions."""
-    from tavlad.data import boxes, indexing, reversal, table
+    from tavlad.data import boxes, hashing, indexing, reversal, table
 
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     root = dataset.folder()
     with store.output("index", output):
-        index = indexing.build_index(
-            root,
-            dataset.layout,
-            dataset.groups,
-            dataset.validation,
-            dataset.exclude,
-            parameters.seed,
-            dataset.reversed,
-        )
-        clips = indexing.hashed(root, index.clips, store)
+        index = indexing.build_index(root, dataset.layout, dataset.rules(parameters.seed))
+        clips = hashing.hashed(root, index.clips, store)
         fresh(output)
         table.write_clips(output / "clips.csv", clips)
         for name, split in zip(table.SPLITS, index.splits, strict=True):

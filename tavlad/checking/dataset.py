@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tavlad import console
 from tavlad.data import indexing
+from tavlad.data.indexing import Rules
 from tavlad.data.listing import Layout, Listing, Official, Problem, is_video, places, visible
 from tavlad.data.reversal import both_ways
 from tavlad.data.table import SPLITS, Split, clip_id
@@ -71,10 +72,8 @@ def layout_of(root: Path) -> str:
     return found[0] if found else "folders"
 
 
-def take(
-    root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int, reverse: bool = False
-) -> Inventory:
-    """The inventory of `root`; the parameters are those of `indexing.build_index`.
+def take(root: Path, layout: str, rules: Rules) -> Inventory:
+    """The inventory of `root` by the `rules` that `build_index` takes.
 
     For an official data set all but `reverse` are ignored: it is compared with what was published, whatever params.yaml
     leaves out.
@@ -82,15 +81,15 @@ def take(
     chosen = indexing.LAYOUTS[layout]
     listing = chosen.read(root)
     official = chosen.official if chosen.official and chosen.official.first in listing.classes else None
-    groups, validation, exclude = ("", 0.0, ()) if official else (groups, validation, exclude)
-    splits = [both_ways(split) for split in listing.splits] if reverse else listing.splits
-    problems, summary, copies = list[Problem](), "", 2 if reverse else 1
+    rules = Rules(rules.seed, reverse=rules.reverse) if official else rules
+    splits = [both_ways(split) for split in listing.splits] if rules.reverse else listing.splits
+    problems, summary, copies = list[Problem](), "", 2 if rules.reverse else 1
     try:
-        index = indexing.build_index(root, layout, groups, validation, exclude, seed, reverse)
+        index = indexing.build_index(root, layout, rules)
         splits, summary = index.splits, index.summary()
     except InputError as failures:
         problems = list(failures.rows)
-    left_out = indexing.ids_left_out(exclude, listing, reverse)
+    left_out = indexing.ids_left_out(rules.exclude, listing, rules.reverse)
     labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in left_out}
     unused = _unused(root, chosen, listing)
     on_disk = _videos(root) if chosen.official else set()

@@ -16,7 +16,7 @@ from tavlad.checking.cost import measure
 from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
 from tavlad.data import dag
-from tavlad.data.indexing import LAYOUTS
+from tavlad.data.indexing import LAYOUTS, Rules
 from tavlad.data.listing import Problem
 from tavlad.errors import TavladError, gpu_explained
 from tavlad.features.extraction import clip_maps, folded_backbone
@@ -64,8 +64,8 @@ def check(folder: Path, every: bool) -> None:
 def _inventory(folder: Path, settings: Settings) -> Inventory:
     layout, dataset, seed = layout_of(folder), settings.dataset, settings.index.seed
     if dataset.layout != layout:  # these rules are about another data set
-        return take(folder, layout, "", 0.0, (), seed)
-    return take(folder, layout, dataset.groups, dataset.validation, dataset.exclude, seed, dataset.reversed)
+        return take(folder, layout, Rules(seed))
+    return take(folder, layout, dataset.rules(seed))
 
 
 def _decoded(folder: Path, inventory: Inventory, settings: Settings) -> tuple[list[Problem], list[str]]:

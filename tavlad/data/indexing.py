@@ -3,11 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tavlad.console import bar
 from tavlad.data import splits
 from tavlad.data.layouts import folders, hmdb51, ucf101
 from tavlad.data.listing import Layout, Listing, Problem, printable
@@ -22,8 +20,6 @@ from tavlad.data.reversal import (
 )
 from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
 from tavlad.errors import InputError
-from tavlad.store.integrity import Digests
-from tavlad.store.store import Store
 
 LAYOUTS = {"ucf101": ucf101.LAYOUT, "hmdb51": hmdb51.LAYOUT, "folders": folders.LAYOUT}
 ADVICE = "Nothing was written. Repair the lists or the files, or name clips to leave out in dataset.exclude."
@@ -54,20 +50,29 @@ class Index:
         return "; ".join([*line, *self.notes])
 
 
-def build_index(
-    root: Path, layout: str, groups: str, validation: float, exclude: Sequence[str], seed: int, reverse: bool = False
-) -> Index:
-    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`.
+@dataclass(frozen=True)
+class Rules:
+    """What a user says about a data set.
 
     `groups` is a regular expression whose one group is the clip's group in its file name; "" means the layout's own
-    rule (gNN of UCF101, class and movie of HMDB51, every clip by itself in folders). Folds and validation parts are
-    drawn before `exclude` is applied, and before `reverse` lists every clip a second time with time reversed: neither
-    moves the other clips.
+    rule (gNN of UCF101, class and movie of HMDB51, every clip by itself in folders). Folds and validation parts, the
+    `validation` share of the training groups, are drawn with `seed` before `exclude` is applied, and before `reverse`
+    lists every clip a second time with time reversed: neither moves the other clips.
     """
-    pattern = _pattern(groups)
+
+    seed: int
+    groups: str = ""
+    validation: float = 0.0
+    exclude: Sequence[str] = ()
+    reverse: bool = False
+
+
+def build_index(root: Path, layout: str, rules: Rules) -> Index:
+    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`."""
+    pattern, reverse, validation = _pattern(rules.groups), rules.reverse, rules.validation
     chosen = LAYOUTS[layout]
     listing = chosen.read(root)
-    left_out = ids_left_out(exclude, listing, reverse)
+    left_out = ids_left_out(rules.exclude, listing, reverse)
     clips, problems = _clips(listing, chosen, pattern, left_out)
     by_id = {clip.id: clip for clip in clips}
     problems += obstacles(by_id, listing.classes) if reverse else []
@@ -76,11 +81,11 @@ def build_index(
     problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, by_id)}") for one in unknown]
     made = listing.splits
     if chosen.official is None:
-        _raise(problems)
+        raise_all(problems)
         grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # the others are excluded
-        made = splits.folds(grouped, seed)
+        made = splits.folds(grouped, rules.seed)
     if validation:
-        made = [splits.carve(split, by_id, validation, seed) for split in made]
+        made = [splits.carve(split, by_id, validation, rules.seed) for split in made]
     excluded = {one: [splits.part_of(split, one) for split in made] for one in sorted(left_out)}
     made = [splits.without(split, left_out) for split in made]
     for name, split in zip(SPLITS, made, strict=True):
@@ -89,7 +94,7 @@ def build_index(
             problems += splits.check_classes(name, split, by_id, listing.classes)
         if validation and not split.validation:
             problems.append((name, "dataset.validation: no group is small enough for this share; raise it, or set 0"))
-    _raise(problems)
+    raise_all(problems)
     kept = [clip for clip in clips if clip.id not in left_out]
     index = Index(listing.classes, kept, made, excluded, listing.notes, pairs)
     return _both_ways(index) if reverse else index
@@ -113,36 +118,6 @@ def ids_left_out(exclude: Sequence[str], listing: Listing, reverse: bool) -> set
     ids = map(clip_id, listing.labels) if reverse else ()
     named = {reversal_id(one): one for one in ids}
     return {named.get(one, one) for one in exclude}
-
-
-def hashed(root: Path, clips: Sequence[Clip], store: Store) -> list[Clip]:
-    """`clips` with the SHA-256 of each present file; `InputError` names the files that cannot be read.
-
-    A file that has not changed since an earlier run is not read again; `store` remembers its digest.
-    """
-    present = sorted({clip.path for clip in clips if clip.status == "present"})  # a reversal has its original's file
-    digests: dict[str, str] = {}
-    problems: list[Problem] = []
-    remembered = Digests(root, store.root / "digests")
-
-    def attempt(path: str) -> str | OSError:
-        try:
-            return remembered.of(path)
-        except OSError as error:
-            return error
-
-    try:
-        with ThreadPoolExecutor() as pool, bar("index: hashing", len(present), "clips") as advance:
-            for path, result in zip(present, pool.map(attempt, present), strict=True):
-                if isinstance(result, OSError):
-                    problems.append((path, f"cannot be read: {result.strerror}"))
-                else:
-                    digests[path] = result
-                advance()
-    finally:
-        remembered.save(store.scratch / "digests")
-    _raise(problems)
-    return [replace(clip, digest=digests.get(clip.path, "")) for clip in clips]
 
 
 def _clips(
@@ -183,7 +158,8 @@ def _hint(entry: str, clips: dict[str, Clip]) -> str:
     return f"; do you mean {clip_id(entry)}?" if clip_id(entry) in clips else ""
 
 
-def _raise(problems: Sequence[Problem]) -> None:
+def raise_all(problems: Sequence[Problem]) -> None:
+    """Raise an `InputError` of `problems`, if there are any."""
     if problems:
         rows = [(printable(name), printable(reason)) for name, reason in problems]
         raise InputError("index: the data set is not in order", rows, ADVICE)

@@ -7,6 +7,7 @@ import pytest
 
 from tavlad.checking import dataset
 from tavlad.checking.estimate import Work
+from tavlad.data.indexing import Rules
 from tavlad.errors import TavladError
 from tests.checking.lists import LISTS
 
@@ -30,7 +31,7 @@ def own_lists(root: Path) -> Path:
 
 
 def take(root: Path, exclude: tuple[str, ...] = (), reverse: bool = False) -> dataset.Inventory:
-    return dataset.take(root, dataset.layout_of(root), "", 0.0, exclude, 0, reverse)
+    return dataset.take(root, dataset.layout_of(root), Rules(0, exclude=exclude, reverse=reverse))
 
 
 def test_lists_in_the_form_of_ucf101_are_not_taken_for_it(tmp_path):

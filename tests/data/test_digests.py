@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.data import indexing
+from tavlad.data import hashing
 from tavlad.data.table import Clip
 from tavlad.store import integrity, maintenance
 from tavlad.store.recipes import file_digest
@@ -48,7 +48,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def digests(root: Path, store: Store, names: list[str] = NAMES) -> list[str]:
     clips = [Clip(name, name, "label", name, "", "present") for name in names]
-    return [clip.digest for clip in indexing.hashed(root, clips, store)]
+    return [clip.digest for clip in hashing.hashed(root, clips, store)]
 
 
 def expected(root: Path) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.data import indexing
-from tavlad.data.indexing import Index
+from tavlad.data import hashing, indexing
+from tavlad.data.indexing import Index, Rules
 from tavlad.errors import TavladError
 from tavlad.store import integrity
 from tavlad.store.store import Store
@@ -61,7 +61,7 @@ MADE: dict[str, Callable[[Path], Path]] = {"ucf101": ucf, "hmdb51": hmdb, "folde
 
 
 def build(root: Path, layout: str, groups: str = "", validation: float = 0, exclude: tuple[str, ...] = ()) -> Index:
-    return indexing.build_index(root, layout, groups, validation, exclude, 0)
+    return indexing.build_index(root, layout, Rules(0, groups, validation, exclude))
 
 
 def failures(
@@ -109,7 +109,7 @@ def test_a_missing_video_is_recorded_and_others_are_counted(tmp_path: Path) -> N
     assert [clip.id for clip in index.clips if clip.status == "missing"] == ["a/v_a_g02_c01"]
     assert index.notes == ["1 videos on disk are in no list"]
     assert "6 clips (1 missing) of 2 classes" in index.summary()
-    digests = {clip.path: clip.digest for clip in indexing.hashed(root, index.clips, Store(tmp_path / "store"))}
+    digests = {clip.path: clip.digest for clip in hashing.hashed(root, index.clips, Store(tmp_path / "store"))}
     assert digests.pop("a/v_a_g02_c01.avi") == ""
     assert digests == {path: hashlib.sha256(path.encode()).hexdigest() for path in digests}
 
@@ -310,5 +310,5 @@ def test_unreadable_files_are_all_named(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(integrity, "file_digest", refuse)
     with pytest.raises(TavladError) as caught:
-        indexing.hashed(root, index.clips, Store(tmp_path / "store"))
+        hashing.hashed(root, index.clips, Store(tmp_path / "store"))
     assert [name for name, _ in caught.value.rows] == ["a/v_a_g02_c01.avi", "b/v_b_g02_c01.avi"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.data import indexing
-from tavlad.data.indexing import Index
+from tavlad.data import hashing, indexing
+from tavlad.data.indexing import Index, Rules
 from tavlad.store.store import Store
 
 SHARED = Path(__file__).parents[2] / "../shared"
@@ -45,7 +45,7 @@ def sizes(index: Index) -> list[tuple[int, int]]:
 
 @needs_lists
 def test_ucf101_has_the_counts_of_the_paper(ucf101: Path) -> None:
-    index = indexing.build_index(ucf101, "ucf101", "", 0.0, [], 0)
+    index = indexing.build_index(ucf101, "ucf101", Rules(0))
     assert sizes(index) == [(9537, 3783), (9586, 3734), (9624, 3696)]
     assert len(index.clips) == 13320
     assert len(index.classes) == 101
@@ -56,7 +56,7 @@ def test_ucf101_has_the_counts_of_the_paper(ucf101: Path) -> None:
 
 @needs_lists
 def test_ucf101_labels_follow_class_ind(ucf101: Path) -> None:
-    index = indexing.build_index(ucf101, "ucf101", "", 0.0, [], 0)
+    index = indexing.build_index(ucf101, "ucf101", Rules(0))
     lines = (LISTS / "ucf101/classInd.txt").read_text().splitlines()
     assert index.classes == [line.split()[1] for line in lines]
     stands = [clip for clip in index.clips if clip.label == "HandstandPushups"]
@@ -79,7 +79,7 @@ def test_handstand_pushups_are_found_in_any_spelling(tmp_path: Path, folder: str
         path = tmp_path / f"lists/testlist0{split}.txt"
         path.write_bytes(path.read_bytes().replace(b"v_HandStand", b"v_Handstand"))
     touch(tmp_path / folder / f"{file}_g01_c01.avi")
-    index = indexing.build_index(tmp_path, "ucf101", "", 0.0, [], 0)
+    index = indexing.build_index(tmp_path, "ucf101", Rules(0))
     found = [clip for clip in index.clips if clip.status == "present"]
     assert [(clip.id, clip.label) for clip in found] == [(f"{folder}/{file}_g01_c01", "HandstandPushups")]
     assert found[0].id in index.splits[0].test
@@ -93,14 +93,12 @@ def test_line_ends_do_not_matter(ucf101: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "lists").iterdir():
         path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
     (tmp_path / "UCF-101").symlink_to(ucf101 / "UCF-101")
-    assert indexing.build_index(tmp_path, "ucf101", "", 0.0, [], 0) == indexing.build_index(
-        ucf101, "ucf101", "", 0.0, [], 0
-    )
+    assert indexing.build_index(tmp_path, "ucf101", Rules(0)) == indexing.build_index(ucf101, "ucf101", "", 0.0, [], 0)
 
 
 @needs_lists
 def test_hmdb51_has_the_counts_of_the_paper(hmdb51: Path) -> None:
-    index = indexing.build_index(hmdb51, "hmdb51", "", 0.0, [], 0)
+    index = indexing.build_index(hmdb51, "hmdb51", Rules(0))
     assert sizes(index) == [(3570, 1530)] * 3
     assert index.classes == sorted(index.classes)
     assert len(index.classes) == 51
@@ -116,7 +114,7 @@ def test_hmdb51_has_the_counts_of_the_paper(hmdb51: Path) -> None:
 @pytest.mark.parametrize("layout", ["ucf101", "hmdb51"])
 def test_validation_is_a_stratified_share_of_train(layout: str, request: pytest.FixtureRequest) -> None:
     root = request.getfixturevalue(layout)
-    plain, carved = (indexing.build_index(root, layout, "", share, [], 7) for share in (0.0, 0.1))
+    plain, carved = (indexing.build_index(root, layout, Rules(7, validation=share)) for share in (0.0, 0.1))
     group = {clip.id: clip.group for clip in carved.clips}
     for before, after in zip(plain.splits, carved.splits, strict=True):
         assert after.test == before.test
@@ -127,10 +125,10 @@ def test_validation_is_a_stratified_share_of_train(layout: str, request: pytest.
 
 @pytest.mark.skipif(not (SHARED / "clips/ps7_mhi").is_dir(), reason="no clips in ../shared/clips/ps7_mhi")
 def test_ps7_mhi_holds_out_one_person_per_split(tmp_path: Path) -> None:
-    index = indexing.build_index(SHARED / "clips/ps7_mhi", "folders", r"P(\d)T", 0.0, [], 0)
+    index = indexing.build_index(SHARED / "clips/ps7_mhi", "folders", Rules(0, r"P(\d)T"))
     assert index.classes == ["action1", "action2", "action3"]
     assert sizes(index) == [(18, 9)] * 3
     for number, split in enumerate(index.splits, 1):
         assert all(f"P{number}T" in one for one in split.test)
-    clips = indexing.hashed(SHARED / "clips/ps7_mhi", index.clips, Store(tmp_path))
+    clips = hashing.hashed(SHARED / "clips/ps7_mhi", index.clips, Store(tmp_path))
     assert all(len(clip.digest) == 64 for clip in clips)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.data import indexing
-from tavlad.data.indexing import Index
+from tavlad.data import hashing, indexing
+from tavlad.data.indexing import Index, Rules
 from tavlad.data.reversal import both_ways, originals, read_pairs, reversal_id, write_pairs
 from tavlad.data.table import clip_id
 from tavlad.errors import InputError
@@ -17,7 +17,7 @@ GROUPS = {"ucf101": "", "hmdb51": "", "folders": r"(p\d)_"}
 
 
 def build(root: Path, layout: str, exclude: tuple[str, ...] = (), reverse: bool = True, validation: float = 0) -> Index:
-    return indexing.build_index(root, layout, GROUPS[layout], validation, exclude, 3, reverse)
+    return indexing.build_index(root, layout, Rules(3, GROUPS[layout], validation, exclude, reverse))
 
 
 def failures(root: Path, layout: str, reverse: bool = True) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ def test_each_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     read: list[Path] = []
     digest = integrity.file_digest
     monkeypatch.setattr(integrity, "file_digest", lambda path: [read.append(path), digest(path)][1])
-    clips = indexing.hashed(root, build(root, "folders").clips, Store(tmp_path / "store"))
+    clips = hashing.hashed(root, build(root, "folders").clips, Store(tmp_path / "store"))
     assert len(read) == len(set(read)) == len(clips) / 2
     digests = {clip.id: clip.digest for clip in clips}
     assert all(digests[one] == digests[original] != "" for one, original in originals(clips).items())

@@ -129,7 +129,7 @@ def test_a_split_that_the_layout_has_not_is_refused_with_the_line_to_change(tmp_
 
 
 @pytest.mark.parametrize(
-    "text", ["", "vars: []", "vars: [{split: [split1]}]", "vars: [{splits: {split: []}}]", "vars: 3"]
+    "text", ["", "vars: []", "vars: [{split: [split1]}]", "vars: [{splits: {split: []}}]", "vars: 3", "vars: ["]
 )
 def test_a_dag_without_splits_says_how_they_are_written(tmp_path: Path, text: str) -> None:
     (tmp_path / "dvc.yaml").write_text(text)

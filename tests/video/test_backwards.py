@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from tavlad.data import indexing
+from tavlad.data import hashing, indexing
+from tavlad.data.indexing import Rules
 from tavlad.data.reversal import originals
 from tavlad.data.table import Clip
 from tavlad.store.inputs import Input
@@ -34,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def index(root: Path, store: Store) -> list[Clip]:
-    return indexing.hashed(root, indexing.build_index(root, "folders", "", 0.0, (), 1, True).clips, store)
+    return hashing.hashed(root, indexing.build_index(root, "folders", Rules(1, reverse=True)).clips, store)
 
 
 def decoded(root: Path, store: Store, clips: Sequence[Clip], frames: int = FRAMES) -> dict[str, Result]:
