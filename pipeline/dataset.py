@@ -17,7 +17,7 @@ class Dataset(Section):
 
     section: ClassVar[str] = "dataset"
     root: str
-    layout: Literal["ucf101", "hmdb51", "folders"]
+    layout: Literal["ucf101", "hmdb51", "folders", "split_folders"]
     groups: str
     validation: float = Field(ge=0, lt=1)
     reversed: bool

@@ -36,7 +36,7 @@ def main(output: Path) -> None:
         clips = hashing.hashed(root, index.clips, store)
         fresh(output)
         table.write_clips(output / "clips.csv", clips)
-        for name, split in zip(table.SPLITS, index.splits, strict=True):
+        for name, split in zip(indexing.LAYOUTS[dataset.layout].splits, index.splits, strict=True):
             table.write_split(output / f"{name}.csv", split)
         table.write_classes(output / "classes.txt", index.classes)
         reversal.write_pairs(output / reversal.FILE, index.pairs)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tavlad import console
 from tavlad.data import indexing
 from tavlad.data.indexing import Rules
+from tavlad.data.layouts.folders import fixed_split
 from tavlad.data.listing import Layout, Listing, Official, Problem, is_video, places, visible
 from tavlad.data.reversal import both_ways
 from tavlad.data.table import SPLITS, Split, clip_id
@@ -55,21 +56,25 @@ class Inventory:
         ]
         ids = {clip_id(path) for path in self.present}
         for number, split in enumerate(self.splits):
-            for part, name in enumerate(("train", "test")):
+            for name in (part for part, listed in split.parts().items() if listed or part != "validation"):
                 found = len(ids.intersection(split.parts()[name]))
-                rows.append((f"{SPLITS[number]} {name}", found, official.splits[number][part] if official else None))
+                right = official.splits[number][("train", "test").index(name)] if official else None
+                rows.append((f"{SPLITS[number]} {name}", found, right))
         return rows
 
 
 def layout_of(root: Path) -> str:
-    """The layout whose lists lie in `root` or a folder there, "folders" without any; `InputError` if there are two."""
+    """The layout whose lists lie in `root` or a folder there; `InputError` if there are two.
+
+    Without any it is "split_folders" where train/ and test/ hold folders, else "folders".
+    """
     files = [file for place in places(root) for file in visible(place)]
     known = {name: layout.official for name, layout in indexing.LAYOUTS.items() if layout.official}
     found = [name for name, official in known.items() if any(file.match(official.lists) for file in files)]
     if len(found) > 1:
         names = [(known[name].title, f"its lists ({known[name].lists}) are in {root}") for name in found]
         raise InputError("check: two data sets in one folder", names, "Check the folder of each by itself.")
-    return found[0] if found else "folders"
+    return found[0] if found else "split_folders" if fixed_split(root) else "folders"
 
 
 def take(root: Path, layout: str, rules: Rules) -> Inventory:

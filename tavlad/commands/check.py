@@ -18,6 +18,7 @@ from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, 
 from tavlad.data import dag
 from tavlad.data.indexing import LAYOUTS, Rules
 from tavlad.data.listing import Problem
+from tavlad.data.table import SPLITS
 from tavlad.errors import TavladError, gpu_explained
 from tavlad.features.extraction import clip_maps, folded_backbone
 from tavlad.features.views import centre_view
@@ -121,7 +122,9 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     except Exception as error:  # what was found so far took hours to find
         traceback.print_exc()
         return [(str(folder), f"disk and time cannot be measured: {console.reason(error)}")]
-    work = Work.of(len(inventory.labels), inventory.splits, inventory.copies)
+    trained = dag.read_trained_splits() if Path(dag.FILE).exists() else SPLITS
+    splits = [split for name, split in zip(SPLITS, inventory.splits, strict=False) if name in trained]
+    work = Work.of(len(inventory.labels), splits, inventory.copies)
     kind = devices.choose(settings.extract.device).type
     _print_times(estimates(cost, work, settings), f"time on this machine's {kind}")
     _advise(rates, settings)

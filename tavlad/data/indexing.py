@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tavlad.data import splits
-from tavlad.data.layouts import folders, hmdb51, ucf101
+from tavlad.data.layouts import folders, hmdb51, split_folders, ucf101
 from tavlad.data.listing import Layout, Listing, Problem, printable
 from tavlad.data.reversal import (
     Pairs,
@@ -21,14 +21,19 @@ from tavlad.data.reversal import (
 from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
 from tavlad.errors import InputError
 
-LAYOUTS = {"ucf101": ucf101.LAYOUT, "hmdb51": hmdb51.LAYOUT, "folders": folders.LAYOUT}
+LAYOUTS = {
+    "ucf101": ucf101.LAYOUT,
+    "hmdb51": hmdb51.LAYOUT,
+    "folders": folders.LAYOUT,
+    "split_folders": split_folders.LAYOUT,
+}
 ADVICE = "Nothing was written. Repair the lists or the files, or name clips to leave out in dataset.exclude."
 UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line and paragraph separators
 
 
 @dataclass(frozen=True)
 class Index:
-    """All that `index` writes: classes in label order, clips, three splits, the parts of excluded clips, and which
+    """All that `index` writes: classes in label order, clips, splits, the parts of excluded clips, and which
     classes are each other's reversal."""
 
     classes: list[str]
@@ -80,15 +85,18 @@ def build_index(root: Path, layout: str, rules: Rules) -> Index:
     unknown = sorted(left_out - set(by_id))
     problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, by_id)}") for one in unknown]
     made = listing.splits
-    if chosen.official is None:
+    if not made:
         raise_all(problems)
         grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # the others are excluded
         made = splits.folds(grouped, rules.seed)
+    if validation and any(split.validation for split in made):
+        raise_all([*problems, ("dataset.validation", "val/ is the validation part: set 0, or take that folder away")])
     if validation:
         made = [splits.carve(split, by_id, validation, rules.seed) for split in made]
-    excluded = {one: [splits.part_of(split, one) for split in made] for one in sorted(left_out)}
+    absent = [""] * (len(SPLITS) - len(made))  # excluded.csv has a column for each of SPLITS
+    excluded = {one: [splits.part_of(split, one) for split in made] + absent for one in sorted(left_out)}
     made = [splits.without(split, left_out) for split in made]
-    for name, split in zip(SPLITS, made, strict=True):
+    for name, split in zip(chosen.splits, made, strict=True):
         problems += splits.check_parts(name, split, by_id)
         if not listing.problems:  # a line that was not understood would make its class look empty
             problems += splits.check_classes(name, split, by_id, listing.classes)

@@ -6,35 +6,60 @@ from tavlad.data.listing import Layout, Listing, count_suffixes, is_video, visib
 from tavlad.errors import InputError
 
 NO_VIDEO = "(not the suffix of a video)"
+PARTED = {"train", "test"}  # folders of these names, without videos of their own, hold the classes of a fixed split
 
 
 def read_folders(root: Path) -> Listing:
     """The listing of the class folders of `root`, without splits; its notes count what was not taken for a video."""
-    folders = [folder for folder in visible(root) if folder.is_dir()]
-    if not folders:
+    if fixed_split(root):
+        rows = [("dataset.layout", f"{root} holds train/ and test/ with folders inside, and no video directly in them")]
+        raise InputError("index: these are no class folders", rows, "Set dataset.layout: split_folders in params.yaml.")
+    listing = Listing([])
+    passed_over = add_classes(root, "", listing)
+    if not listing.classes:
         raise InputError("index: no clips", [(str(root), "holds no class folder")], "Put each class in its own folder.")
-    listing = Listing([folder.name for folder in folders])
-    others = [file.name for file in visible(root) if file.is_file() and not is_video(file.name)]
-    nested = 0
-    for folder in folders:
+    listing.notes = notes_on(passed_over)
+    return listing
+
+
+def fixed_split(root: Path) -> bool:
+    """Whether `root` holds a fixed split: train/ and test/, with folders in them and no video directly."""
+    inside = [list(visible(root / part)) if (root / part).is_dir() else [] for part in PARTED]
+    return all(
+        any(path.is_dir() for path in found) and not any(is_video(path.name) and not path.is_dir() for path in found)
+        for found in inside
+    )
+
+
+def add_classes(root: Path, prefix: str, listing: Listing) -> dict[str, list[str]]:
+    """Add the class folders of `root` to `listing`, each path behind `prefix`; what was passed over, by kind."""
+    passed_over: dict[str, list[str]] = {"others": [], "nested": [], "loose": []}
+    for file in (path for path in visible(root) if path.is_file()):
+        passed_over["loose" if is_video(file.name) else "others"].append(file.name)
+    for folder in (path for path in visible(root) if path.is_dir()):
         inside = visible(folder)
         videos = [file.name for file in inside if is_video(file.name) and not file.is_dir()]
-        passed_over = [file.name for file in inside if not is_video(file.name) and file.is_file()]
-        others += passed_over
-        nested += sum(path.is_dir() for path in inside)
+        others = [file.name for file in inside if not is_video(file.name) and file.is_file()]
+        passed_over["others"] += others
+        passed_over["nested"] += [path.name for path in inside if path.is_dir()]
+        listing.classes += [folder.name] if folder.name not in listing.classes else []
         for name in videos:
-            listing.labels[f"{folder.name}/{name}"] = folder.name
+            listing.labels[f"{prefix}{folder.name}/{name}"] = folder.name
             if not (folder / name).is_file():
-                listing.missing.add(f"{folder.name}/{name}")
+                listing.missing.add(f"{prefix}{folder.name}/{name}")
         if not videos:
-            only = f", only {count_suffixes(passed_over)} {NO_VIDEO}" if passed_over else ""
+            only = f", only {count_suffixes(others)} {NO_VIDEO}" if others else ""
             reason = f"a class without clips: there is no video directly in this folder{only}"
-            listing.problems.append((folder.name, reason))
-    loose = sum(is_video(file.name) for file in visible(root) if file.is_file())
-    listing.notes += [f"ignored {count_suffixes(others)} {NO_VIDEO}"] if others else []
-    listing.notes += [f"ignored {nested:,} folders inside class folders"] if nested else []
-    listing.notes += [f"ignored {loose:,} videos outside the class folders"] if loose else []
-    return listing
+            listing.problems.append((f"{prefix}{folder.name}", reason))
+    return passed_over
+
+
+def notes_on(passed_over: dict[str, list[str]]) -> list[str]:
+    """What `add_classes` passed over, in words."""
+    others, nested, loose = (passed_over[kind] for kind in ("others", "nested", "loose"))
+    notes = [f"ignored {count_suffixes(others)} {NO_VIDEO}"] if others else []
+    notes += [f"ignored {len(nested):,} folders inside class folders"] if nested else []
+    return notes + ([f"ignored {len(loose):,} videos outside the class folders"] if loose else [])
 
 
 def own_group(clip: str, label: str, name: str) -> str:
