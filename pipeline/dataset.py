@@ -9,7 +9,7 @@ from tavlad.errors import InputError
 from tavlad.params import Section
 
 if TYPE_CHECKING:
-    from tavlad.data.indexing import Rules
+    from tavlad.data.selection import Rules
 
 
 class Dataset(Section):
@@ -18,6 +18,8 @@ class Dataset(Section):
     section: ClassVar[str] = "dataset"
     root: str
     layout: Literal["ucf101", "hmdb51", "folders", "split_folders"]
+    classes: list[str]
+    limit: int = Field(ge=0)
     groups: str
     validation: float = Field(ge=0, lt=1)
     reversed: bool
@@ -25,9 +27,9 @@ class Dataset(Section):
 
     def rules(self, seed: int) -> "Rules":
         """These keys, and the `seed` of section index, as an index is built by."""
-        from tavlad.data.indexing import Rules
+        from tavlad.data.selection import Rules
 
-        return Rules(seed, self.groups, self.validation, tuple(self.exclude), self.reversed)
+        return Rules(seed, self.groups, self.validation, tuple(self.exclude), self.reversed, self.classes, self.limit)
 
     def folder(self) -> Path:
         """The folder `root`; InputError if it is none. No shell ever sees its name."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tavlad import console
 from tavlad.data import indexing
-from tavlad.data.indexing import Rules
 from tavlad.data.layouts.folders import fixed_split
 from tavlad.data.listing import Layout, Listing, Official, Problem, is_video, places, visible
 from tavlad.data.reversal import both_ways
+from tavlad.data.selection import Rules
 from tavlad.data.table import SPLITS, Split, clip_id
 from tavlad.errors import InputError
 from tavlad.video.batch import Tolerance
@@ -81,11 +81,13 @@ def take(root: Path, layout: str, rules: Rules) -> Inventory:
     """The inventory of `root` by the `rules` that `build_index` takes.
 
     For an official data set all but `reverse` are ignored: it is compared with what was published, whatever params.yaml
-    leaves out.
+    leaves out. Where classes or a limit are selected, the selection is looked at, and nothing that it leaves out.
     """
     chosen = indexing.LAYOUTS[layout]
-    listing = chosen.read(root)
-    official = chosen.official if chosen.official and chosen.official.first in listing.classes else None
+    whole = chosen.read(root)
+    listing, selected = indexing.selected_of(whole, chosen, rules), bool(rules.classes or rules.limit)
+    published = chosen.official and not selected and chosen.official.first in whole.classes
+    official = chosen.official if published else None
     rules = Rules(rules.seed, reverse=rules.reverse) if official else rules
     splits = [both_ways(split) for split in listing.splits] if rules.reverse else listing.splits
     problems, summary, copies = list[Problem](), "", 2 if rules.reverse else 1
@@ -94,13 +96,13 @@ def take(root: Path, layout: str, rules: Rules) -> Inventory:
         splits, summary = index.splits, index.summary()
     except InputError as failures:
         problems = list(failures.rows)
-    left_out = indexing.ids_left_out(rules.exclude, listing, rules.reverse)
+    left_out = indexing.ids_left_out(rules.exclude, whole, rules.reverse)
     labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in left_out}
-    unused = _unused(root, chosen, listing)
+    unused = set() if selected else _unused(root, chosen, listing)
     on_disk = _videos(root) if chosen.official else set()
     missing = (listing.missing & set(labels)) | (unused - on_disk)
     present = sorted((set(labels) | unused) - missing)
-    extra = sorted(on_disk - set(listing.labels) - unused)
+    extra = [] if selected else sorted(on_disk - set(listing.labels) - unused)
     if official:
         problems += _deviations(official, listing, len(set(labels) | unused))
     return Inventory(

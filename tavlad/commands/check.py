@@ -16,8 +16,9 @@ from tavlad.checking.cost import measure
 from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
 from tavlad.data import dag
-from tavlad.data.indexing import LAYOUTS, Rules
+from tavlad.data.indexing import LAYOUTS
 from tavlad.data.listing import Problem
+from tavlad.data.selection import Rules
 from tavlad.data.table import SPLITS
 from tavlad.errors import TavladError, gpu_explained
 from tavlad.features.extraction import clip_maps, folded_backbone

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tavlad.data import splits
+from tavlad.data import selection, splits
 from tavlad.data.layouts import folders, hmdb51, split_folders, ucf101
 from tavlad.data.listing import Layout, Listing, Problem, printable
 from tavlad.data.reversal import (
@@ -18,6 +18,7 @@ from tavlad.data.reversal import (
     reversal_id,
     reversed_class,
 )
+from tavlad.data.selection import Rules
 from tavlad.data.table import PARTS, SPLITS, Clip, Split, clip_id
 from tavlad.errors import InputError
 
@@ -55,35 +56,20 @@ class Index:
         return "; ".join([*line, *self.notes])
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What a user says about a data set.
-
-    `groups` is a regular expression whose one group is the clip's group in its file name; "" means the layout's own
-    rule (gNN of UCF101, class and movie of HMDB51, every clip by itself in folders). Folds and validation parts, the
-    `validation` share of the training groups, are drawn with `seed` before `exclude` is applied, and before `reverse`
-    lists every clip a second time with time reversed: neither moves the other clips.
-    """
-
-    seed: int
-    groups: str = ""
-    validation: float = 0.0
-    exclude: Sequence[str] = ()
-    reverse: bool = False
-
-
 def build_index(root: Path, layout: str, rules: Rules) -> Index:
     """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`."""
     pattern, reverse, validation = _pattern(rules.groups), rules.reverse, rules.validation
     chosen = LAYOUTS[layout]
-    listing = chosen.read(root)
-    left_out = ids_left_out(rules.exclude, listing, reverse)
+    whole = chosen.read(root)
+    listing = selected_of(whole, chosen, rules)
+    left_out = ids_left_out(rules.exclude, whole, reverse)
     clips, problems = _clips(listing, chosen, pattern, left_out)
     by_id = {clip.id: clip for clip in clips}
     problems += obstacles(by_id, listing.classes) if reverse else []
-    pairs = [] if reverse else brought_pairs(root, listing.classes, problems)
-    unknown = sorted(left_out - set(by_id))
-    problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, by_id)}") for one in unknown]
+    pairs = [] if reverse else _pairs_within(listing.classes, brought_pairs(root, whole.classes, problems))
+    known = set(map(clip_id, whole.labels))
+    problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, known)}") for one in sorted(left_out - known)]
+    left_out &= set(by_id)
     made = listing.splits
     if not made:
         raise_all(problems)
@@ -106,6 +92,26 @@ def build_index(root: Path, layout: str, rules: Rules) -> Index:
     kept = [clip for clip in clips if clip.id not in left_out]
     index = Index(listing.classes, kept, made, excluded, listing.notes, pairs)
     return _both_ways(index) if reverse else index
+
+
+def selected_of(listing: Listing, layout: Layout, rules: Rules) -> Listing:
+    """What `rules` select of the `listing` of a `layout`."""
+    listing = selection.of_classes(listing, rules.classes)
+    if not rules.limit:
+        return listing
+    least = max(2, len(layout.splits))
+    if rules.limit < least:
+        reason = f"{rules.limit} clips of a class are not enough to train and to hold out in each split: "
+        listing.problems.append(("dataset.limit", f"{reason}{least} are the least, 0 takes all"))
+    pattern = _pattern(rules.groups)
+    groups = {path: _group(path, label, layout, pattern) or path for path, label in listing.labels.items()}
+    return selection.limited(listing, groups, rules.limit, rules.seed)
+
+
+def _pairs_within(classes: Sequence[str], pairs: Pairs) -> Pairs:
+    """The `pairs` of `classes`, none if one of these is without its own."""
+    kept = [pair for pair in pairs if {*pair} <= {*classes}]
+    return kept if 2 * len(kept) == len(classes) else []
 
 
 def _both_ways(index: Index) -> Index:
@@ -135,9 +141,8 @@ def _clips(
     problems = list(listing.problems)
     clips: dict[str, Clip] = {}
     for path, label in sorted(listing.labels.items()):
-        one, name = clip_id(path), PurePosixPath(path).name
-        match = pattern.search(name) if pattern else None
-        group = (match and match[1]) if pattern else layout.group(one, label, name)
+        one = clip_id(path)
+        group = _group(path, label, layout, pattern)
         if any(unicodedata.category(letter) in UNWRITABLE for letter in path):
             problems.append((ascii(path), "the name holds bytes that are not UTF-8, or control characters: rename it"))
         if one in clips and one not in left_out:
@@ -147,6 +152,13 @@ def _clips(
         status = "missing" if path in listing.missing else "present"
         clips[one] = Clip(one, path, label, group or one, "", status)
     return [clips[one] for one in sorted(clips)], problems
+
+
+def _group(path: str, label: str, layout: Layout, pattern: re.Pattern[str] | None) -> str | None:
+    """The group of the video at `path`, None where its name has none."""
+    name = PurePosixPath(path).name
+    match = pattern.search(name) if pattern else None
+    return (match and match[1]) if pattern else layout.group(clip_id(path), label, name)
 
 
 def _pattern(groups: str) -> re.Pattern[str] | None:
@@ -162,8 +174,8 @@ def _pattern(groups: str) -> re.Pattern[str] | None:
     return pattern
 
 
-def _hint(entry: str, clips: dict[str, Clip]) -> str:
-    return f"; do you mean {clip_id(entry)}?" if clip_id(entry) in clips else ""
+def _hint(entry: str, ids: set[str]) -> str:
+    return f"; do you mean {clip_id(entry)}?" if clip_id(entry) in ids else ""
 
 
 def raise_all(problems: Sequence[Problem]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tavlad.checking import dataset
 from tavlad.checking.estimate import Work
-from tavlad.data.indexing import Rules
+from tavlad.data.selection import Rules
 from tavlad.errors import TavladError
 from tests.checking.lists import LISTS
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tavlad.data import hashing, indexing
-from tavlad.data.indexing import Index, Rules
+from tavlad.data.indexing import Index
+from tavlad.data.selection import Rules
 from tavlad.errors import TavladError
 from tavlad.store import integrity
 from tavlad.store.store import Store

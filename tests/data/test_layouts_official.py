@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tavlad.data import hashing, indexing
-from tavlad.data.indexing import Index, Rules
+from tavlad.data.indexing import Index
+from tavlad.data.selection import Rules
 from tavlad.store.store import Store
 
 SHARED = Path(__file__).parents[2] / "../shared"

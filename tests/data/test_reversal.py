@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tavlad.data import hashing, indexing
-from tavlad.data.indexing import Index, Rules
+from tavlad.data.indexing import Index
 from tavlad.data.reversal import both_ways, originals, read_pairs, reversal_id, write_pairs
+from tavlad.data.selection import Rules
 from tavlad.data.table import clip_id
 from tavlad.errors import InputError
 from tavlad.store import integrity

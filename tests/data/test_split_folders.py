@@ -6,7 +6,8 @@ import pytest
 
 from tavlad.checking.dataset import layout_of, take
 from tavlad.data import indexing
-from tavlad.data.indexing import Index, Rules
+from tavlad.data.indexing import Index
+from tavlad.data.selection import Rules
 from tavlad.data.table import Split
 from tavlad.errors import InputError
 from tests.data.test_layouts import own, write

@@ -13,7 +13,10 @@ from tavlad.data.table import read_clips
 from tests.pipeline.test_decode import PARAMETERS, film
 from tests.stages import own_code
 
-DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, reversed: false, exclude: []}\n"
+DATASET = (
+    "dataset: {root: raw, layout: folders, classes: [], limit: 0, groups: '', validation: 0.0, reversed: false, "
+    "exclude: []}\n"
+)
 
 
 def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

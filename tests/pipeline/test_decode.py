@@ -32,7 +32,10 @@ PARAMETERS = {
 }
 
 
-DATASET = "dataset: {root: raw, layout: folders, groups: '', validation: 0.0, reversed: false, exclude: []}"
+DATASET = (
+    "dataset: {root: raw, layout: folders, classes: [], limit: 0, groups: '', validation: 0.0, reversed: false, "
+    "exclude: []}"
+)
 
 
 def film(path: Path, frames: int, bright: int) -> None:

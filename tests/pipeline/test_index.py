@@ -12,7 +12,9 @@ from tavlad.store import integrity
 from tests.stages import own_code
 
 PARAMS = """
-dataset: {{root: videos, layout: folders, groups: "(p.)_", validation: 0.25, reversed: false, exclude: [{exclude}]}}
+dataset:
+  {{root: videos, layout: folders, classes: [], limit: 0, groups: "(p.)_", validation: 0.25, reversed: false,
+    exclude: [{exclude}]}}
 index: {{seed: {seed}}}
 """
 

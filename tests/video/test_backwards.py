@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tavlad.data import hashing, indexing
-from tavlad.data.indexing import Rules
 from tavlad.data.reversal import originals
+from tavlad.data.selection import Rules
 from tavlad.data.table import Clip
 from tavlad.store.inputs import Input
 from tavlad.store.making import Place, Result
