@@ -27,7 +27,7 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, pairs, boxes, exclusions."""
-    from tavlad.data import boxes, hashing, indexing, reversal, table
+    from tavlad.data import balance, boxes, hashing, indexing, reversal, table
 
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     root = dataset.folder()
@@ -43,6 +43,8 @@ def main(output: Path) -> None:
         boxes.take_boxes(root, output / "boxes.csv", reversal.originals(clips))
         table.write_excluded(output / "excluded.csv", index.excluded)
     store.record("index", {"seconds": time.monotonic() - start, "clips": len(clips)})
+    if uneven := balance.imbalance(balance.counted(clip.label for clip in clips)):
+        console.warn(f"index: {uneven}")
     console.done(f"index: {index.summary()}")
 
 

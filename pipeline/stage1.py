@@ -46,7 +46,15 @@ class Parameters(TrainingSection):
         from tavlad.learning.fitting import Schedule
 
         return Schedule(
-            self.epochs, self.lr, self.lr, self.halve_every, self.batch, self.clip, self.eps, self.weight_decay
+            self.epochs,
+            self.lr,
+            self.lr,
+            self.halve_every,
+            self.batch,
+            self.clip,
+            self.eps,
+            self.weight_decay,
+            self.class_weights,
         )
 
 

@@ -45,6 +45,7 @@ class Parameters(TrainingSection):
             self.clip,
             self.eps,
             self.weight_decay,
+            self.class_weights,
         )
 
 

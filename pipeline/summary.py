@@ -43,7 +43,14 @@ def main(
     from tavlad.report.evaluation import write_json
     from tavlad.report.figure import draw_curves
     from tavlad.report.results import read_results, warnings_of
-    from tavlad.report.summary import headline, headline_line, print_table, write_class_table, write_comparison
+    from tavlad.report.summary import (
+        class_line,
+        headline,
+        headline_line,
+        print_table,
+        write_class_table,
+        write_comparison,
+    )
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     with store.output("summary", output):
@@ -63,7 +70,7 @@ def main(
     print_table(results)
     for line in doubts:
         console.warn(line)
-    console.done(f"summary: {headline_line(numbers)}")
+    console.done(f"summary: {headline_line(numbers)}; {class_line(results)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What both training stages share: the numbers of a training, and the line that says how it ended."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -17,6 +18,7 @@ class TrainingSection(Section):
     clip: NonNegativeFloat
     eps: PositiveFloat
     weight_decay: NonNegativeFloat
+    class_weights: Literal["none", "balanced"]
     seed: NonNegativeInt
     device: Device
     workers: Workers

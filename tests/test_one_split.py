@@ -16,7 +16,9 @@ HELD_OUT = "_g03_"
 def refused(new_project):
     """A project whose clips lie in train/ and test/, and whose dvc.yaml still names three splits; what DVC said."""
     project = new_project("one")
-    project.edit({"stage1": {"epochs": 1}, "stage2": {"epochs": 1}})
+    project.edit(
+        {"stage1": {"epochs": 1, "class_weights": "balanced"}, "stage2": {"epochs": 1, "class_weights": "balanced"}}
+    )
     project.run("dvc", "repro", "demo")
     for file in sorted((project.folder / "data" / "demo").glob("*/*.avi")):
         part = "test" if HELD_OUT in file.name else "train"

@@ -16,6 +16,7 @@ from tavlad.checking.cost import measure
 from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
 from tavlad.data import dag
+from tavlad.data.balance import counted, imbalance
 from tavlad.data.indexing import LAYOUTS
 from tavlad.data.listing import Problem
 from tavlad.data.selection import Rules
@@ -89,6 +90,8 @@ def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Se
     """What does not stand in the way of a run, but a user should know."""
     if inventory.summary:
         console.done(f"stage index would say: {inventory.summary}")
+    if uneven := imbalance(counted(inventory.labels.values())):
+        console.warn(uneven)
     kinds = (
         (inventory.extra, "videos are in no list and will not be used"),
         (damaged, "clips decode with errors that the decoder conceals"),

@@ -78,6 +78,8 @@ PAPER_GAINS = {"GRU": 1.6, "attention": 1.7, "both": 3.0}
 LEGEND = {
     "Accuracy": "in percent, the mean over the splits of the accuracy within each split, averaged over seeds; ± its "
     "standard deviation over seeds; [its 95 % interval].",
+    "Mean class": "in percent, the mean over the classes of the accuracy within each (its recall), averaged over "
+    "splits and seeds: classes count alike, whatever their numbers of clips.",
     "Within pairs": "the same where only a clip's class and its reversal in time compete (chance: 50). A model that is "
     "blind to order gets exactly one of a clip and its reversal right, so every group scores 50, and the interval has "
     "no width by construction.",

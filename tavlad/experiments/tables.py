@@ -17,14 +17,15 @@ STAGES = ("stage1", "stage2")
 
 @dataclass(frozen=True)
 class Score:
-    """A variant after one stage: accuracy of all classes, its deviation over seeds, its interval over groups of clips;
-    within time-reversed pairs the same (None where the classes are no such pairs)."""
+    """A variant after one stage: accuracy of all clips, its deviation over seeds, its interval over groups of clips;
+    the mean of the classes' accuracies; within time-reversed pairs the first and its interval (None without pairs)."""
 
     seeds: int
     groups: int
     mean: float
     deviation: float
     interval: Interval
+    mean_class: float
     pairs: float | None
     pairs_interval: Interval | None
 
@@ -87,6 +88,7 @@ def score(ran: Sequence[Outcome], stage: str) -> Score:
         scored.mean,
         float(accuracies.std(ddof=1)) if len(ran) > 1 else 0.0,
         statistics.share_interval(scored),
+        float(np.mean([split.mean_class_accuracy for one in ran for split in one.predictions[stage]])),
         pairs,
         pairs_interval,
     )
@@ -120,6 +122,7 @@ def _mean_seconds(ran: Sequence[Outcome], stage: str) -> float | None:
 
 
 Cells = tuple[list[str], list[list[str]]]  # heads, lines
+SHOWN = ("accuracy", "mean class", "within pairs", "seconds")  # of each stage
 WORDS = {"stage1": "stage 1", "stage2": "stage 2"}
 
 
@@ -127,14 +130,14 @@ def variant_cells(table: Sequence[VariantRow]) -> Cells:
     """A line for each variant."""
     stages = [stage for stage in STAGES if any(stage in row.scores for row in table)]
     heads = ["variant", "groups"]
-    heads += [f"{WORDS[stage]}: {what}" for stage in stages for what in ("accuracy", "within pairs", "seconds")]
+    heads += [f"{WORDS[stage]}: {what}" for stage in stages for what in SHOWN]
     heads += ["trained in stage 1", "paper, HMDB51 split 1"]
     lines = []
     for row in table:
         cells = [row.label, str(row.scores[stages[0]].groups)]
         for stage in stages:
             score, seconds = row.scores.get(stage), row.seconds[stage]
-            cells += ["", ""] if score is None else [_accuracy(row, stage), _within(row, stage)]
+            cells += [""] * 3 if score is None else [_accuracy(row, stage), _mean_class(score), _within(row, stage)]
             cells.append("" if seconds is None else f"{seconds:.0f}")
         paper = "" if row.paper is None else f"{row.paper:.1f}"
         lines.append([*cells, f"{row.parameters:,}", paper])
@@ -146,6 +149,10 @@ def _accuracy(row: VariantRow, stage: str) -> str:
     low, high = score.interval
     spread = f" ± {100 * score.deviation:.1f}" if score.seeds > 1 else ""
     return f"{100 * score.mean:.1f}{spread} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _mean_class(score: Score) -> str:
+    return f"{100 * score.mean_class:.1f}"
 
 
 def _within(row: VariantRow, stage: str) -> str:

@@ -61,6 +61,7 @@ class Schedule:
     clip: float
     eps: float
     weight_decay: float
+    class_weights: str = "none"
 
     def rate(self, epoch: int) -> float:
         """The factor on both learning rates: halved every `halve_every` epochs."""
@@ -82,11 +83,12 @@ def adam(parts: Mapping[str, Named], schedule: Schedule) -> torch.optim.Adam:
 
 @dataclass(frozen=True)
 class Feed:
-    """What an epoch goes through: batches in the order of the sampler, and how the model scores the clips of one."""
+    """What an epoch goes through, how the model scores clips, and what one of each class counts (Y; None: 1)."""
 
     batches: Loader
     sampler: EpochSampler
     logits: Logits
+    weights: Tensor | None = None
 
 
 def fit(
@@ -171,7 +173,8 @@ def _epoch(
             chunk = slice(start, start + schedule.micro_batch)
             scores = feed.logits(batch.ids[chunk], batch.inputs[chunk], epoch)
             labels = batch.labels[chunk].to(scores.device)
-            loss = F.cross_entropy(scores, labels, reduction="sum")
+            weights = None if feed.weights is None else feed.weights.to(scores)
+            loss = F.cross_entropy(scores, labels, weights, reduction="sum")
             (loss / len(batch.ids)).backward()
             batch_loss += loss.item()
             right += int((scores.argmax(dim=1) == labels).sum())

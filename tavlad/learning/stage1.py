@@ -20,6 +20,7 @@ from tavlad.learning.curve import Row
 from tavlad.learning.fitting import HEAD, Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import scores_of_maps
 from tavlad.learning.loading import Clips, EpochSampler, Tensors, loader
+from tavlad.learning.weighting import clip_weights
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.inputs import Input, Inputs, rng_for
@@ -78,6 +79,7 @@ def train_stage1(model: TAVLAD, wanted: Stage1, speed: Speed, state: EpochState)
         loader(clips, sampler, speed.workers, speed.device),
         sampler,
         partial(_logits, model, speed.device, wanted.precision),
+        clip_weights(wanted.schedule.class_weights, training.labels, wanted.model.classes),
     )
     scores = partial(scores_of_maps, model, precision=wanted.precision, device=speed.device)
     validate = validator(model, wanted.validation, partial(_centre_view, features), scores, speed.workers)

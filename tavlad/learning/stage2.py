@@ -19,6 +19,7 @@ from tavlad.learning.curve import Row
 from tavlad.learning.fitting import Feed, Schedule, fit, select, validator
 from tavlad.learning.inference import class_scores
 from tavlad.learning.loading import Clips, EpochSampler, Tensors, loader
+from tavlad.learning.weighting import clip_weights
 from tavlad.model.backbone import memory_layout
 from tavlad.model.precision import DTYPES
 from tavlad.model.tavlad import TAVLAD
@@ -84,7 +85,10 @@ def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState)
     sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)
     clips = Clips(training.ids, training.labels, partial(_square, wanted))
     feed = Feed(
-        loader(clips, sampler, speed.workers, speed.device), sampler, partial(_logits, model, wanted, speed.device)
+        loader(clips, sampler, speed.workers, speed.device),
+        sampler,
+        partial(_logits, model, wanted, speed.device),
+        clip_weights(wanted.schedule.class_weights, training.labels, model.settings.classes),
     )
     scores = partial(class_scores, model, crop=wanted.crop, precision=wanted.precision, device=speed.device)
     validate = validator(model, wanted.validation, partial(_frames, wanted), scores, speed.workers)

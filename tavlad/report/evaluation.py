@@ -55,6 +55,7 @@ def evaluation_line(metrics: Mapping[str, Any]) -> str:
     """What `evaluation_metrics` says, in one line."""
     first, final = metrics["stage1"], metrics["stage2"]
     line = f"{final['clips']} held-out clips, top-1 {final['top1']:.3f} (after stage 1: {first['top1']:.3f})"
+    line += f", mean class accuracy {final['mean_class_accuracy']:.3f} ({first['mean_class_accuracy']:.3f})"
     return "; ".join(filter(None, [line, lost(metrics["excluded"])]))
 
 

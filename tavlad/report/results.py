@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tavlad.data.balance import imbalance
 from tavlad.data.table import PARTS
 from tavlad.learning.curve import Curve, read_curve
 from tavlad.learning.scores import Predictions
@@ -59,8 +60,12 @@ def read_results(evaluate: Path, stage1: Path, stage2: Path, splits: tuple[str, 
 
 
 def warnings_of(results: Sequence[SplitResult]) -> list[str]:
-    """One line per doubt about a split's numbers; empty where there is none."""
-    return [f"{result.split}: {line}" for result in results for line in _of(result)]
+    """One line per doubt about a split's numbers, and one on classes of very different sizes; empty without any."""
+    lines = [f"{result.split}: {line}" for result in results for line in _of(result)]
+    final = [result.predictions["stage2"] for result in results]
+    clips = np.sum([predictions.confusion().sum(axis=1) for predictions in final], axis=0)  # (Y)
+    uneven = imbalance(dict(zip(final[0].classes, clips.tolist(), strict=True)), "held-out clips")
+    return [*lines, *([uneven] if uneven else [])]
 
 
 def _of(result: SplitResult) -> Iterator[str]:

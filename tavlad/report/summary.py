@@ -29,8 +29,14 @@ def headline_line(numbers: Mapping[str, float]) -> str:
     return f"mean top-1 {numbers['mean']:.3f} of {splits}"
 
 
+def class_line(results: Sequence[SplitResult]) -> str:
+    """The mean over the splits of the mean of the classes' accuracies after stage 2, in words."""
+    shares = [result.predictions["stage2"].mean_class_accuracy for result in results]
+    return f"mean class accuracy {np.mean(shares):.3f}"
+
+
 def write_class_table(results: Sequence[SplitResult], path: Path) -> None:
-    """Write CSV: class, held-out clips of all splits, accuracy after stage 2 in each (blank without clips), mean."""
+    """Write CSV: class, held-out clips of all splits, recall after stage 2 in each (blank without clips), mean."""
     final = [result.predictions["stage2"] for result in results]
     accuracies = np.stack([predictions.class_accuracies for predictions in final], axis=1)  # (Y, splits)
     clips = sum(predictions.confusion().sum(axis=1) for predictions in final)

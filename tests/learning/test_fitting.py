@@ -13,6 +13,7 @@ from tavlad.errors import TavladError
 from tavlad.learning.checkpoints import EpochState
 from tavlad.learning.fitting import Feed, Schedule, adam, fit, validator
 from tavlad.learning.loading import Clips, EpochSampler, loader
+from tavlad.learning.weighting import clip_weights
 from tavlad.store.making import Place
 from tavlad.store.store import Store
 
@@ -101,6 +102,75 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path):
     for other in results[1:]:
         for name, tensor in results[0].items():
             torch.testing.assert_close(other[name], tensor)
+
+
+BALANCED = Schedule(**{**PLAN.__dict__, "epochs": 1, "class_weights": "balanced", "micro_batch": 5})
+LABELS = [0, 0, 0, 0, 0, 0, 0, 1, 1, 2]  # of ten clips
+
+
+def train_uneven(folder, plan, batch=5):
+    """One epoch in float64 on classes of 7, 2 and 1 clips: the network, and the epoch's row."""
+    net = Net(dropout=0.0).double()
+    sampler = EpochSampler(len(LABELS), batch, seed=7)
+    clips = Clips([str(i) for i in range(len(LABELS))], LABELS, point)
+    state = EpochState(Place(Store(folder), "stage1", "key", Store(folder).aside()))
+
+    def as_double(ids, inputs, epoch):
+        return net(torch.stack(list(inputs)).double())
+
+    feed = Feed(loader(clips, sampler, 0, CPU), sampler, as_double, clip_weights(plan.class_weights, LABELS, 3))
+    (row,) = fit(net, parts_of(net), plan, feed, None, state, "test")
+    return net, row
+
+
+def test_balanced_weights_count_each_class_alike():
+    weighted = clip_weights("balanced", LABELS, 3)
+    assert weighted.tolist() == pytest.approx([10 / (3 * count) for count in (7, 2, 1)], rel=1e-15)
+    assert clip_weights("none", LABELS, 3) is None
+    totals = [sum(float(weighted[label]) for label in LABELS if label == wanted) for wanted in range(3)]
+    assert totals == pytest.approx([10 / 3] * 3)  # and the sum over clips is their number
+
+
+def test_the_weighted_loss_is_that_of_a_naive_loop(tmp_path):
+    """Batches of five, clip by clip in Python, a step of Adam each."""
+    net, row = train_uneven(tmp_path, BALANCED)
+    reference = Net(dropout=0.0).double()
+    adam_ = torch.optim.Adam(
+        [
+            {"params": reference.vlad.parameters(), "lr": BALANCED.lr},
+            {"params": reference.head.parameters(), "lr": BALANCED.lr_head},
+        ],
+        eps=BALANCED.eps,
+    )
+    total = 0.0
+    for positions in EpochSampler(len(LABELS), 5, seed=7):
+        loss = torch.zeros((), dtype=torch.float64)
+        for index, _ in positions:
+            logits = reference(point(str(index), 0).double())
+            share = torch.exp(logits[LABELS[index]]) / torch.exp(logits).sum()
+            loss = loss - 10 / (3 * LABELS.count(LABELS[index])) * torch.log(share)
+        adam_.zero_grad()
+        (loss / len(positions)).backward()
+        adam_.step()
+        total += float(loss.detach())
+    assert row["loss"] == pytest.approx(total / len(LABELS), rel=1e-12)
+    for name, tensor in reference.state_dict().items():
+        torch.testing.assert_close(net.state_dict()[name], tensor, rtol=1e-10, atol=1e-12)
+
+
+def test_micro_batches_give_the_weighted_gradient_of_the_whole_batch(tmp_path):
+    whole, _ = train_uneven(tmp_path / "whole", BALANCED)
+    for micro in (1, 2, 3):
+        net, _ = train_uneven(tmp_path / str(micro), Schedule(**{**BALANCED.__dict__, "micro_batch": micro}))
+        for name, tensor in whole.state_dict().items():
+            torch.testing.assert_close(net.state_dict()[name], tensor, rtol=1e-9, atol=1e-12)
+
+
+def test_weights_of_equal_classes_and_none_are_what_it_was(tmp_path):
+    plain, row = train_uneven(tmp_path / "plain", Schedule(**{**BALANCED.__dict__, "class_weights": "none"}))
+    uneven, other = train_uneven(tmp_path / "uneven", BALANCED)
+    assert row["loss"] != other["loss"] and not same(weights(plain), weights(uneven))
+    assert torch.equal(clip_weights("balanced", [0, 1, 2, 2, 1, 0], 3), torch.ones(3, dtype=torch.float64))
 
 
 def test_the_curve_has_a_row_an_epoch_and_the_loss_falls(store):

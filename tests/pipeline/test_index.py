@@ -95,6 +95,13 @@ def test_what_is_excluded_is_recorded_per_split(project: Path) -> None:
     assert sum(parts["test"] for parts in lost) == 2
 
 
+def test_classes_of_very_different_sizes_are_warned_of(project: Path) -> None:
+    assert "has 12 clips" not in run(project).stderr
+    for number in range(12, 120):
+        (project / "videos" / "one" / f"p{number % 6}_{number}.avi").write_text(f"one{number}")
+    assert "index: class one has 120 clips, class two has 12: read mean class" in run(project).stderr
+
+
 def test_failure_is_not_zero_and_leaves_the_old_tables(project: Path) -> None:
     run(project)
     first = written(project)

@@ -95,7 +95,7 @@ def test_it_writes_the_numbers_the_tables_and_the_curves(project: Path) -> None:
     assert "mean top-1: average pooling + linear: 0.300; stage 1: 0.900 (" in output
     assert "stage 2: 0.900 (frames reversed 0.500, shuffled 0.450)" in output
     assert (project / "summary/warnings.txt").read_text() == "" and "warning" not in output
-    assert output.splitlines()[-1] == "summary: mean top-1 0.900 of 0.900, 0.800, 1.000"
+    assert output.splitlines()[-1] == "summary: mean top-1 0.900 of 0.900, 0.800, 1.000; mean class accuracy 0.900"
 
 
 def test_the_same_input_gives_the_same_bytes(project: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_split_that_lost_clips_says_so(predictions: Predictions) -> None:
     both = {"stage1": predictions, "stage2": predictions}
     metrics = [evaluation_metrics(both, 2, Split(("p",), (), predictions.ids), {**NONE, "test": n}) for n in (0, 1)]
     whole, less = map(evaluation_line, metrics)
-    assert whole == "3 held-out clips, top-1 0.333 (after stage 1: 0.333)"
+    assert whole == "3 held-out clips, top-1 0.333 (after stage 1: 0.333), mean class accuracy 0.250 (0.250)"
     assert less == f"{whole}; clips left out by dataset.exclude: 1 test"
 
 

@@ -13,6 +13,7 @@ from tavlad.report.evaluation import stage_metrics
 from tavlad.report.figure import draw_curves
 from tavlad.report.results import COLLAPSED, UNIFORM, SplitResult, read_results, warnings_of
 from tavlad.report.summary import (
+    class_line,
     comparison_line,
     headline,
     headline_line,
@@ -189,6 +190,23 @@ def test_classes_that_are_never_predicted_are_named() -> None:
     never = Predictions(predictions(40).ids, labels, np.eye(4, dtype=np.float32)[labels // 2 * 2], CLASSES)
     (line,) = warnings_of([result("s", never, never)])
     assert line == "s: 2 of 4 classes are never predicted: b, d"
+
+
+def test_classes_of_very_different_sizes_are_named_over_all_splits() -> None:
+    def of(labels: np.ndarray) -> SplitResult:
+        ids = tuple(f"clip {i}" for i in range(len(labels)))
+        return result("s", *[Predictions(ids, labels, np.eye(4, dtype=np.float32)[labels], CLASSES)] * 2)
+
+    large, small = (of(np.array([0, 1, 2, 3] + [3] * more)) for more in (12, 3))
+    assert warnings_of([small, small]) == []
+    (line,) = (line for line in warnings_of([large, large]) if "held-out clips, class" in line)
+    assert line.startswith("class d has 26 held-out clips, class a has 2: read mean class accuracy beside top-1")
+
+
+def test_the_mean_class_accuracy_is_said_beside_top_1(results: list[SplitResult]) -> None:
+    uneven = Predictions(("p", "q", "r"), np.array([0, 0, 1]), np.eye(4, dtype=np.float32)[[0, 0, 2]], CLASSES)
+    assert class_line([result("s", uneven, uneven)]) == "mean class accuracy 0.500"  # top-1: 0.667
+    assert class_line(results) == "mean class accuracy 0.850"
 
 
 def test_curves_have_the_same_bytes_again(results: list[SplitResult], tmp_path: Path) -> None:
