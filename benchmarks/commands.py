@@ -78,7 +78,7 @@ def stand_in(folder: Path, clips: int) -> None:
         else:
             shutil.copy(source, target)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    call(folder, "-m", "pipeline.check", "data/code")
+    call(folder, "-m", "pipeline.check", "data/code", *(word for split in SPLITS for word in ("--split", split)))
     each = [f"{room}/{number}" for room in ("demo", "frames", "features") for number in range(clips)]
     trained = [f"{stage}/{split}/file" for stage in ("stage1", "stage2", "evaluate") for split in SPLITS]
     books = [f"codebook/{split}.safetensors" for split in SPLITS]
