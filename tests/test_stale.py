@@ -148,7 +148,7 @@ def test_a_line_of_code_changes_the_digests_of_the_stages_that_import_it(ready, 
     """Check says so as well, for `dvc status` knows of its own stage alone."""
     with changed(ready, what):
         assert stale_stages(ready) == {"check"}
-        said = ready.run("python", "-m", "pipeline.check", "code").stdout
+        said = ready.run("python", "-m", "pipeline.check", "code", "--split", "split1").stdout
         digests = {file.stem: file.read_text() for file in (ready.folder / "code").iterdir()}
     written = {file.stem: file.read_text() for file in (ready.folder / "data" / "code").iterdir()}
     found = {stage for stage in written if digests[stage] != written[stage]}
@@ -213,7 +213,7 @@ def test_a_changed_value_is_computed_and_an_old_result_is_not_published_for_it(r
     old = [digests(out) for out in outs]
     try:
         with changed(ready, VALUES[stage]):
-            ready.run("python", "-m", "pipeline.check", "data/code")
+            ready.run("python", "-m", "pipeline.check", "data/code", "--split", "split1")
             ready.run(*shlex.split(documents(ready)[name]["cmd"]))
         new = [digests(out) for out in outs]
     finally:
