@@ -49,7 +49,7 @@ def train_stage1(place: Workplace) -> float:
         maps=Inputs(place.maps, ()),
         backbone=Input(place.backbone, ""),
         codebook=Input(place.folder, ""),
-        model=numbers.model(place.sizes.classes),
+        model=numbers.model(place.sizes.classes, model.settings.network),
         schedule=replace(numbers.schedule(), epochs=2),
         batch=numbers.batch,
         seed=1,
