@@ -88,7 +88,7 @@ def reached(project, stale: set[str]) -> set[str]:
         outputs = [out["path"] for name in found - {"check"} for out in stages[name]["outs"]]
         for name, stage in stages.items():
             paths = [Path(dep["path"]) for dep in stage["deps"]]
-            if any(path == Path(out) or Path(out) in path.parents for path in paths for out in outputs):
+            if any(path.is_relative_to(out) or Path(out).is_relative_to(path) for path in paths for out in outputs):
                 found.add(name)
     return found
 
@@ -199,7 +199,7 @@ VALUES = {
     "backbone": ("tavlad/demo/actions.py", "EDGE = 3", "EDGE = 2"),
     "extract": ("tavlad/features/extraction.py", "return clip_maps(", "return -clip_maps("),
     "codebook": ("tavlad/model/precision.py", "EPS = 1e-6", "EPS = 1e-2"),
-    "stage1": ("pipeline/stage1.py", "self.epochs, self.lr, self.lr", "self.epochs, self.lr * 30, self.lr * 30"),
+    "stage1": ("pipeline/stage1.py", "self.lr,", "self.lr * 30,"),
     "stage2": ("tavlad/learning/fitting.py", "return float(0.5 **", "return float(0.4 **"),
     "evaluate": ("tavlad/learning/scoring.py", "empty = 1 - len", "empty = 2 - len"),
 }
