@@ -97,11 +97,13 @@ def test_metrics_show_is_one_row(whole):
 def test_predict_gives_the_logits_of_predictions_h5(whole):
     held_out = Predictions.load(whole.folder / "data" / "evaluate" / "split1" / "predictions.h5")
     clips = [f"data/demo/{clip}.avi" for clip in held_out.ids[:3]]
-    done = whole.run("tavlad", "predict", *clips, "--model", "data/stage2/split1", "--json")
-    for clip, expected in zip(clips, held_out.logits, strict=False):
-        found = {row["class"]: row["logit"] for row in json.loads(done.stdout)[clip]}
+    done = whole.run("tavlad", "predict", *clips, "--model", "data/stage2/split1", "-o", "-")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["path"] for row in rows] == clips
+    for row, expected in zip(rows, held_out.logits, strict=False):
+        found = {one["class"]: one["logit"] for one in row["classes"]}
         assert [found[name] for name in held_out.classes] == expected.tolist()
-        assert sum(row["probability"] for row in json.loads(done.stdout)[clip]) == pytest.approx(1)
+        assert sum(one["probability"] for one in row["classes"]) == pytest.approx(1)
 
 
 def test_predict_names_what_it_cannot_read(whole):

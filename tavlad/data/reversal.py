@@ -35,7 +35,8 @@ def reversal(clip: Clip) -> Clip:
 
 def originals(clips: Iterable[Clip]) -> dict[str, str]:
     """The id of the original by the id of each of `clips` that is a reversal."""
-    return {clip.id: clip_id(clip.path) for clip in clips if clip.id != clip_id(clip.path)}
+    named = ((clip.id, clip_id(clip.path)) for clip in clips)
+    return {one: original for one, original in named if one == reversal_id(original)}
 
 
 def both_ways(split: Split) -> Split:

@@ -4,6 +4,7 @@ import io
 import pickle
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -59,7 +60,7 @@ def hdf5(path: Path, payload: Payload) -> None:
 
 
 READERS = {
-    "weights": local_weights,
+    "weights": partial(local_weights, "resnet34"),
     "backbone": load_backbone,
     "checkpoint": load_checkpoint,
     "codebook": load_codebook,
