@@ -94,7 +94,7 @@ def test_line_ends_do_not_matter(ucf101: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "lists").iterdir():
         path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
     (tmp_path / "UCF-101").symlink_to(ucf101 / "UCF-101")
-    assert indexing.build_index(tmp_path, "ucf101", Rules(0)) == indexing.build_index(ucf101, "ucf101", "", 0.0, [], 0)
+    assert indexing.build_index(tmp_path, "ucf101", Rules(0)) == indexing.build_index(ucf101, "ucf101", Rules(0))
 
 
 @needs_lists
