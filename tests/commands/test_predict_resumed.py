@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from tavlad.cli import main
 from tests.commands.made import make_clip, make_model
 
+pytestmark = pytest.mark.whole  # kills processes, or decodes minutes of video
+
 ROOT = Path(__file__).parents[2]
 CLIPS = 24
 

@@ -24,6 +24,8 @@ from tests.commands.made import CLASSES, make_clip, make_model
 from tests.timelines import fit_classifier, join, read_spans, segment_f1
 from tests.video import hazards
 
+pytestmark = pytest.mark.whole  # kills processes, or decodes minutes of video
+
 CPU = torch.device("cpu")
 
 
