@@ -72,7 +72,7 @@ def backbone_digest(path: Path) -> str:
 def network_of(path: Path) -> NetworkName:
     """The network whose weights the file holds."""
     with _opened(path) as opened:
-        return _network(opened.metadata())
+        return _network(path, opened.metadata())
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
@@ -111,7 +111,7 @@ def _shapes(network: NetworkName) -> dict[str, tuple[int, ...]]:
 def _read(path: Path) -> Weights:
     with _opened(path) as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
-        return Weights(_network(opened.metadata()), tensors)
+        return Weights(_network(path, opened.metadata()), tensors)
 
 
 def _opened(path: Path) -> safe_open:
@@ -121,6 +121,10 @@ def _opened(path: Path) -> safe_open:
         raise InputError("The backbone cannot be read", [(str(path), str(error))], ADVICE) from None
 
 
-def _network(metadata: Mapping[str, str] | None) -> NetworkName:
-    name: NetworkName = json.loads((metadata or {}).get("backbone", "{}")).get("network", DEFAULT)
+def _network(path: Path, metadata: Mapping[str, str] | None) -> NetworkName:
+    try:
+        name: NetworkName = json.loads((metadata or {}).get("backbone", "{}")).get("network", DEFAULT)
+        family_of(name)
+    except (ValueError, AttributeError) as error:
+        raise InputError("The backbone cannot be read", [(str(path), str(error))], ADVICE) from None
     return name

@@ -47,7 +47,7 @@ def load_scorer(model: Path, device: torch.device) -> Scorer:
     try:
         with gpu_named():
             scorer = Scorer(model, device)
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         advice = "name a folder below data/stage2"
         raise InputError(f"{model} holds no model that can be read ({console.reason(error)}): {advice}.") from error
     if scorer.facts.frames is None:

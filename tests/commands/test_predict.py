@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from tavlad.cli import main
 from tavlad.features.cache import write_maps
@@ -176,6 +178,17 @@ def test_what_is_no_clips_fault_ends_the_run_at_once(
     outcome = run(model, clip, make_clip(tmp_path / "last.mp4"))
     assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert said in outcome.stderr and ".mp4" not in outcome.stderr
+
+
+def test_a_model_of_a_network_that_is_not_known_is_named(clip: Path, model: Path, tmp_path: Path) -> None:
+    with safe_open(model / "model.safetensors", framework="pt") as opened:
+        header = json.loads(opened.metadata()["tavlad"])
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+    header["model"]["network"] = "resnet9000"
+    save_file(tensors, tmp_path / "later.safetensors", metadata={"tavlad": json.dumps(header)})
+    outcome = run(tmp_path / "later.safetensors", clip)
+    assert outcome.exit_code == 1 and "later.safetensors holds no model" in outcome.stderr
+    assert "resnet9000" in outcome.stderr
 
 
 def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(

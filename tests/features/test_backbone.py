@@ -75,6 +75,15 @@ def test_a_file_from_before_there_was_a_choice_is_a_resnet34(tmp_path: Path, sta
     assert network_of(tmp_path / "b") == load_backbone(tmp_path / "b").network == "resnet34"
 
 
+@pytest.mark.parametrize("facts", ['{"network": "resnet9000"}', "no json", "[]"])
+def test_a_file_of_a_network_that_is_not_known_is_named(tmp_path: Path, state: dict[str, Tensor], facts: str) -> None:
+    save_file(state, tmp_path / "b", metadata={"backbone": facts})
+    for read in (network_of, load_backbone, backbone_digest):
+        with pytest.raises(TavladError) as caught:
+            read(tmp_path / "b")
+        assert caught.value.rows[0][0] == str(tmp_path / "b")
+
+
 @pytest.mark.parametrize("content", [b"", b"not a safetensors file at all", None])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
