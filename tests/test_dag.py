@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 from tavlad.features.backbone import network_of
@@ -70,6 +72,28 @@ def test_every_artifact_is_there_and_versioned(whole):
         assert (whole.folder / "data" / name).is_file()
     assert len(list((whole.folder / "data" / "features").rglob("*.h5"))) == CLIPS
     assert whole.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_files_hold_what_the_architecture_page_says(whole):
+    page = (whole.folder / "docs" / "architecture.md").read_text()
+    table = re.search(r"\| file \| holds .*?\n\n", page, re.DOTALL)
+    rows = [line.strip("| ").split(" | ") for line in table[0].strip().splitlines()[2:]]
+    seen = 0
+    for name, holds, attributes, *_ in rows:
+        pattern = name.strip("`").replace("splitN", "split[123]").replace("stageM", "stage[12]")
+        pattern = re.sub("<.*?>", "**/*", pattern)
+        files = [file for file in sorted((whole.folder / "data").glob(pattern)) if file.is_file()]
+        assert files or name.strip("`").endswith("/"), name
+        if files and files[0].suffix == ".h5":
+            with h5py.File(files[0]) as file:
+                assert set(file) == set(re.findall(r"`(\w+)`", holds)), name
+                assert set(file.attrs) == set(re.findall(r"`(\w+)`", attributes)), name
+            seen += 1
+        if files and files[0].suffix == ".csv":
+            columns = re.search(r"`([\w, .]+)`", holds)[1].removesuffix(", ...").split(", ")
+            assert files[0].read_text().splitlines()[0].split(",")[: len(columns)] == columns, name
+            seen += 1
+    assert seen > 10
 
 
 def test_no_stage_opens_a_connection(whole):
