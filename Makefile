@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: all environment test quick faults bench bench-scale lint clean
 
 all: environment
-	tavlad repair
+	tavlad doctor dvc
 	dvc repro
 	dvc metrics show
 

@@ -1,28 +1,22 @@
 """The `tavlad` command, for users; the stages of dvc.yaml do not go through it."""
 
-from importlib import import_module
 from typing import Any
 
 import click
 
+from tavlad.commands.group import LazyGroup
 from tavlad.console import errors_shown
 
-COMMANDS = ("attend", "check", "experiment", "predict", "repair", "store", "timeline", "verify")
+NAMES = ("attend", "doctor", "experiment", "predict", "store", "timeline")
+RENAMED = {
+    "check": ("check.check", "doctor data"),
+    "verify": ("verify.verify", "doctor results"),
+    "repair": ("repair.repair", "doctor dvc"),
+}
 
 
-class Commands(click.Group):
-    """Imports a command when it is called: torch and DVC take seconds to load, and no command needs everything."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        """All commands."""
-        return list(COMMANDS)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The command `name` of tavlad.commands.<name>."""
-        if name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"tavlad.commands.{name}"), name)
-        return command
+class Commands(LazyGroup):
+    """All commands; what the library raises of its errors is printed at their end."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command; an error of the library is printed, and the exit code is 1."""
@@ -30,7 +24,7 @@ class Commands(click.Group):
             return super().invoke(context)
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, places={name: f"{name}.{name}" for name in NAMES}, renamed=RENAMED)
 @click.version_option(package_name="tavlad")
 def main() -> None:
     """TA-VLAD: top-down attention recurrent VLAD for action recognition.
@@ -45,11 +39,11 @@ def main() -> None:
       Find when a long video shows which class
         tavlad timeline long.mp4 --model data/stage2/split1 -o segments.csv
       See whether a data set is complete, and what training on it costs here
-        tavlad check data/raw
+        tavlad doctor data data/raw
       Run one of the paper's experiments (tavlad experiment --help lists them)
         tavlad experiment fig4
       See whether the numbers in data/ are what the models say
-        tavlad verify
+        tavlad doctor results
 
     \b
     Exit codes:

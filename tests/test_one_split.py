@@ -53,5 +53,6 @@ def test_with_that_line_it_runs_and_looks_at_no_other_split(refused):
         assert head.endswith(",split1,mean") and "split2" not in head
     clips = json.loads((data / "evaluate" / "split1" / "metrics.json").read_text())["clips"]
     assert clips == {"train": CLIPS * 2 // 3, "validation": 0, "test": CLIPS // 3}
-    assert "verify: split1: all metrics follow" in project.run("python", "-m", "tavlad.cli", "verify").stdout
+    said = project.run("python", "-m", "tavlad.cli", "doctor", "results").stdout
+    assert "doctor results: split1: all metrics follow" in said
     assert "up to date" in project.run("dvc", "repro").stdout

@@ -1,4 +1,4 @@
-"""`tavlad check`: whether a data set is complete and decodes, and what it costs, before any hour is spent."""
+"""`tavlad doctor data`: whether a data set is complete and decodes, and what it costs, before any hour is spent."""
 
 import shutil
 import time
@@ -40,7 +40,7 @@ ADVICE = (
 )
 
 
-@click.command(epilog=console.examples("tavlad check data/raw"))
+@click.command(epilog=console.examples("tavlad doctor data data/raw"))
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--all", "every", is_flag=True, help=f"Name every file; else at most {NAMED} of a kind.")
 def check(folder: Path, every: bool) -> None:
@@ -58,10 +58,10 @@ def check(folder: Path, every: bool) -> None:
     problems = [*inventory.problems, *_cost(folder, good, inventory, settings)]
     gone = [(name, "is listed, but the file is missing") for name in inventory.missing]
     if rows := [*problems, *_cut(gone, every), *_cut(bad, every)]:
-        title = f"check: {folder} is not a complete {inventory.title}: {len(gone):,} clips are missing, {len(bad):,} "
-        title += f"do not decode, {len(problems):,} other problems"
+        title = f"doctor data: {folder} is not a complete {inventory.title}: {len(gone):,} clips are missing, "
+        title += f"{len(bad):,} do not decode, {len(problems):,} other problems"
         raise TavladError(title, rows, ADVICE)
-    console.done(f"check: {folder} is a complete {inventory.title}; all {len(good):,} clips decode")
+    console.done(f"doctor data: {folder} is a complete {inventory.title}; all {len(good):,} clips decode")
 
 
 def _inventory(folder: Path, settings: Settings) -> Inventory:

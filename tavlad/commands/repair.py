@@ -1,4 +1,4 @@
-"""`tavlad repair`: what DVC leaves torn when it is killed while it writes a file of its own."""
+"""`tavlad doctor dvc`: what DVC leaves torn when it is killed while it writes a file of its own."""
 
 import json
 import time
@@ -29,13 +29,15 @@ def _stages(text: str) -> None:
 FILES: dict[str, Callable[[str], Any]] = {".dvc/tmp/rwlock": _locks, "dvc.lock": _stages}
 
 
-@click.command(epilog=console.examples("tavlad repair && dvc repro"))
+@click.command(epilog=console.examples("tavlad doctor dvc && dvc repro"))
 def repair() -> None:
     """Remove those of DVC's own files that it was killed while writing, and with which it refuses to start."""
-    for name, read in FILES.items():
-        if torn(Path(name), read):
-            Path(name).unlink()
-            click.echo(f"removed {name}: DVC was killed while it wrote it, and makes it again")
+    found = [name for name, read in FILES.items() if torn(Path(name), read)]
+    for name in found:
+        Path(name).unlink()
+        click.echo(f"removed {name}: DVC was killed while it wrote it, and makes it again")
+    if not found:
+        click.echo("doctor dvc: what DVC wrote is whole")
 
 
 def torn(path: Path, read: Callable[[str], Any]) -> bool:

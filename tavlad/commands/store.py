@@ -1,4 +1,4 @@
-"""`tavlad store`: what the work store holds, what may go, and whether it is still what was written."""
+"""`tavlad store` and `tavlad doctor store`: what the work store holds, what may go, and whether it is undamaged."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 
 from tavlad import console
+from tavlad.commands.group import under_old_name
 from tavlad.errors import TavladError
 from tavlad.store import maintenance
 from tavlad.store.store import Store
@@ -34,7 +35,7 @@ def prune(everything: bool) -> None:
     click.echo(f"removed {count} entries, {weight / 1e6:.1f} MB")
 
 
-@store.command("verify", epilog=console.examples("tavlad store verify && dvc repro"))
+@click.command(epilog=console.examples("tavlad doctor store && dvc repro"))
 def verify_store() -> None:
     """Read every entry, and DVC's cache; remove damaged entries with all their links, so that they are made again."""
     opened = Store.open()
@@ -50,6 +51,9 @@ def verify_store() -> None:
         if verdict.objects:
             advice += " Of DVC's cache, remove the files named, then `dvc repro`, or `dvc pull` for what you added."
         raise TavladError("damaged", rows, advice)
+
+
+store.add_command(under_old_name(verify_store, "tavlad store verify", "tavlad doctor store"), "verify")
 
 
 def _dvc_cache() -> Path | None:

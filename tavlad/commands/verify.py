@@ -1,4 +1,4 @@
-"""`tavlad verify`: whether the numbers of data/ are what the predictions say, and those what the models say."""
+"""`tavlad doctor results`: whether the numbers of data/ are what the predictions say, and those what the models say."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -24,7 +24,7 @@ ADVICE = (
 )
 
 
-@click.command(epilog=console.examples("tavlad verify --sample 20"))
+@click.command(epilog=console.examples("tavlad doctor results --sample 20"))
 @click.option(
     "--sample",
     default=5,
@@ -43,7 +43,7 @@ def verify(sample: int) -> None:
         raise click.ClickException(f"{DATA / 'evaluate'} holds no metrics.json: run `dvc repro` first.")
     rows: list[Problem] = []
     apart: dict[Place, float] = {}
-    for split in console.track(splits, "verify", len(splits), "splits"):
+    for split in console.track(splits, "doctor results", len(splits), "splits"):
         for check in (leaks, foreign, partial(wrong_metrics, top=top)):
             rows += _found(split, partial(check, DATA, split))
         try:
@@ -59,8 +59,8 @@ def verify(sample: int) -> None:
         if not distance <= TOLERANCE
     ]
     if rows:
-        raise TavladError(f"verify: {DATA} is not what it claims", list(dict.fromkeys(rows)), ADVICE)
-    console.done(f"verify: {', '.join(splits)}: all metrics follow from the predictions; {_agreement(apart)}")
+        raise TavladError(f"doctor results: {DATA} is not what it claims", list(dict.fromkeys(rows)), ADVICE)
+    console.done(f"doctor results: {', '.join(splits)}: all metrics follow from the predictions; {_agreement(apart)}")
 
 
 def _settings() -> tuple[int, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 
-ADVICE = "if it is damaged, `tavlad store verify` removes it with its links, and `dvc repro` makes it again"
+ADVICE = "if it is damaged, `tavlad doctor store` removes it with its links, and `dvc repro` makes it again"
 REFUSED = re.compile(r"\berrno = (\d+)")  # of a read that failed while a name was looked up, h5py makes a KeyError
 
 

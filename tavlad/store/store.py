@@ -104,7 +104,7 @@ class Store:
         (self.root / "damaged").mkdir(exist_ok=True)
         os.replace(entry, Path(tempfile.mkdtemp(dir=self.root / "damaged"), key))
         self._note(stage, key).unlink(missing_ok=True)
-        console.warn(f"{stage}: damaged, so made again: {reason}. `tavlad store verify` removes other links of it")
+        console.warn(f"{stage}: damaged, so made again: {reason}. `tavlad doctor store` removes other links of it")
 
     @contextmanager
     def lock(self, name: str, label: str = "") -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A user's own clips, and what `tavlad check` says of a folder."""
+"""A user's own clips, and what `tavlad doctor data` says of a folder."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from tavlad.cli import main
 
 
 def check(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["check", *arguments])
+    return CliRunner().invoke(main, ["doctor", "data", *arguments])
 
 
 def named(result: Result) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`tavlad check` and stage index on stand-ins for the whole official data sets."""
+"""`tavlad doctor data` and stage index on stand-ins for the whole official data sets."""
 
 import os
 import re
@@ -108,9 +108,8 @@ def test_the_parameters_of_another_data_set_are_noticed(tmp_path, project, tiny)
     assert f"set dataset.root to {root} and dataset.layout to folders" in result.stderr
     lines = result.stdout.splitlines()
     assert lines[lines.index(next(line for line in lines if line.startswith("│ all"))) - 1].startswith("├")
-    assert (
-        result.stdout.splitlines()[-1] == f"check: {root} is a complete data set of layout folders; all 6 clips decode"
-    )
+    said = result.stdout.splitlines()[-1]
+    assert said == f"doctor data: {root} is a complete data set of layout folders; all 6 clips decode"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here: asking for one is no mistake")

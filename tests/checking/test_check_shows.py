@@ -1,4 +1,4 @@
-"""What `tavlad check` shows when an error comes between, and of names that look like markup."""
+"""What `tavlad doctor data` shows when an error comes between, and of names that look like markup."""
 
 import os
 from pathlib import Path
@@ -58,10 +58,10 @@ def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path, project, ti
     (root / FILE / f"{FILE}.avi").touch()
     project(root, "folders")
     monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store" / FOLDER / FILE))
-    code, text = call(main, "check", str(root), terminal=terminal)
+    code, text = call(main, "doctor", "data", str(root), terminal=terminal)
     assert code == 1 and "free at " + os.environ["TAVLAD_STORE"] in text
     assert text.startswith(f"{root}: data set of layout folders\n┏")
-    assert f"check: {root} is not a complete" in text
+    assert f"doctor data: {root} is not a complete" in text
     separator = " │ " if terminal else ": "
     assert f"{FILE}/{FILE}.avi{separator}the file is empty" in text
 

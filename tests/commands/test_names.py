@@ -65,7 +65,7 @@ def test_store(terminal: bool, folder: Path) -> None:
     assert code == 0 and text.startswith(f"{folder / NAME}\n┏")
     entry.chmod(0o644)
     entry.write_text("other")
-    code, text = call(main, "store", "verify", terminal=terminal)
+    code, text = call(main, "doctor", "store", terminal=terminal)
     assert code == 1 and f"{folder / NAME}: 0 entries are what was written, 1 are not" in text
     assert f"{entry} has other bytes than were written" in text and f"decode/{entry.name}" in text
 
@@ -77,9 +77,9 @@ def test_verify(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finished_project, "SPLITS", splits)
     monkeypatch.setattr(finished_project, "CLIPS", sorted(splits[FILE].train + splits[FILE].test))
     finished_project.finish()
-    assert f"verify: {FILE}: all metrics follow" in call(main, "verify", terminal=terminal)[1]
+    assert f"doctor results: {FILE}: all metrics follow" in call(main, "doctor", "results", terminal=terminal)[1]
     finished_project.write_clip(clips["b"], seed=88)
-    code, text = call(main, "verify", terminal=terminal)
+    code, text = call(main, "doctor", "results", terminal=terminal)
     assert code == 1 and f"data/evaluate/{FILE}/predictions.h5" in text
     assert f"logits of {clips['b']} computed again differ" in text
 

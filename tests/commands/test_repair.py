@@ -1,4 +1,4 @@
-"""`tavlad repair` removes what DVC was killed while writing, at any byte, and nothing that is whole."""
+"""`tavlad doctor dvc` removes what DVC was killed while writing, at any byte, and nothing that is whole."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,7 @@ from tavlad.commands import repair
 
 LOCK = Path(__file__).parents[2] / "dvc.lock"
 RWLOCK = '{"read": {"a.py": [{"pid": 1, "cmd": "dvc repro"}]}, "write": {}}'
+WHOLE = "doctor dvc: what DVC wrote is whole\n"
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 def test_whole_files_stay(files: dict[str, Path]) -> None:
     result = CliRunner().invoke(repair.repair)
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.output) == (0, WHOLE)
     assert files["lock"].read_text() == LOCK.read_text() and files["rwlock"].read_text() == RWLOCK
 
 
@@ -44,7 +45,7 @@ def test_a_torn_file_goes_alone(files: dict[str, Path], name: str, share: float)
 def test_a_file_that_is_just_being_written_stays(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     os.truncate(files["rwlock"], 0)
     monkeypatch.setattr(repair.time, "sleep", lambda _: files["rwlock"].write_text(RWLOCK))
-    assert CliRunner().invoke(repair.repair).output == ""
+    assert CliRunner().invoke(repair.repair).output == WHOLE
     assert files["rwlock"].exists()
 
 

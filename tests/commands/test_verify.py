@@ -43,7 +43,7 @@ def project(finished_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def verify(*options: str) -> Result:
-    return CliRunner().invoke(main, ["verify", *options])
+    return CliRunner().invoke(main, ["doctor", "results", *options])
 
 
 def set_number(file: str, *names: str, value: float | None) -> None:
@@ -79,8 +79,8 @@ def turn_attention(split: str) -> None:
 def test_what_the_stages_wrote_is_verified(project: Path) -> None:
     outcome = verify()
     assert outcome.exit_code == 0, outcome.output
-    line = "verify: split1, split2: all metrics follow from the predictions; the models give the same bits again for 5"
-    assert outcome.output.splitlines()[-1] == f"{line} held-out clips"
+    line = "split1, split2: all metrics follow from the predictions; the models give the same bits again for 5"
+    assert outcome.output.splitlines()[-1] == f"doctor results: {line} held-out clips"
     assert "for 4 held-out" in verify("--sample", "2").output
 
 

@@ -49,7 +49,7 @@ def test_a_damaged_entry_is_named_and_not_used(store, capsys, stage, key, name, 
     damage(file, change)
     assert store.find(stage, key) is None
     warning = capsys.readouterr().err
-    assert str(file) in warning and reason in warning and "tavlad store verify" in warning
+    assert str(file) in warning and reason in warning and "tavlad doctor store" in warning
     assert inodes(store.root) == others
     with store.create(stage, key) as aside:
         aside.write_text("made again")
@@ -108,17 +108,17 @@ def test_verify_removes_every_link_of_what_is_damaged_and_nothing_else(store, tm
         digest = hashlib.md5(entry.read_bytes()).hexdigest()
         publish(entry, tmp_path / "data" / "frames" / f"{key}.h5")
         publish(entry, cache / digest[:2] / digest[2:])
-    good = CliRunner().invoke(main, ["store", "verify"])
+    good = CliRunner().invoke(main, ["doctor", "store"])
     assert good.exit_code == 0 and "3 entries are what was written, 0 are not" in good.stdout
     damage(store.get("decode", "ab12"), flipped, touched=False)
     own = tmp_path / "data" / "raw" / "mine.avi"
     publish(store.get("decode", "ab12"), own)
-    done = CliRunner().invoke(main, ["store", "verify"])
+    done = CliRunner().invoke(main, ["doctor", "store"])
     assert done.exit_code == 1 and "ab12" in done.stderr and "other bytes" in done.stderr and "dvc repro" in done.stderr
     assert sorted(path.name for path in (tmp_path / "data" / "frames").iterdir()) == ["cd34.h5"]
     assert len([path for path in cache.rglob("*") if path.is_file()]) == 1 and own.exists()
     assert store.find("decode", "ab12") is None and store.find("decode", "cd34") is not None
-    assert CliRunner().invoke(main, ["store", "verify"]).exit_code == 0
+    assert CliRunner().invoke(main, ["doctor", "store"]).exit_code == 0
 
 
 def test_verify_names_objects_of_dvc_that_the_store_does_not_hold_and_leaves_them(store, tmp_path):
@@ -163,7 +163,7 @@ def test_no_flipped_bit_changes_a_frame_unnoticed(folder):
             noticed += 1
     assert noticed > 20
     copy.write_bytes(content[:-100])
-    with pytest.raises(ValueError, match=r"copy\.h5 cannot be read.*tavlad store verify.*dvc repro"):
+    with pytest.raises(ValueError, match=r"copy\.h5 cannot be read.*tavlad doctor store.*dvc repro"):
         read_frames_file(copy)
 
 

@@ -1,4 +1,4 @@
-"""Damage where DVC keeps links of the same file: found, and healed by `tavlad store verify` and `dvc repro`."""
+"""Damage where DVC keeps links of the same file: found, and healed by `tavlad doctor store` and `dvc repro`."""
 
 import pytest
 
@@ -26,12 +26,12 @@ def test_an_output_that_changed_in_place_is_found_and_made_again(demo_project, t
     file = min((demo_project.folder / "data" / "demo").glob("*/*.avi"))
     assert file.stat().st_nlink == 3  # output, store and DVC's cache: all three are damaged
     damage(file, flipped, touched)
-    found = demo_project.run("tavlad", "store", "verify", check=False)
+    found = demo_project.run("tavlad", "doctor", "store", check=False)
     assert found.returncode == 1 and file.name in found.stderr and "dvc repro" in found.stderr
     assert not file.exists()
     demo_project.run("dvc", "repro", "demo")
     assert state(demo_project) == before and (demo_project.folder / "dvc.lock").read_bytes() == lock
-    assert demo_project.run("tavlad", "store", "verify").returncode == 0
+    assert demo_project.run("tavlad", "doctor", "store").returncode == 0
 
 
 def test_an_object_of_dvc_that_is_damaged_is_named(demo_project):
@@ -44,13 +44,13 @@ def test_an_object_of_dvc_that_is_damaged_is_named(demo_project):
     cached.unlink()
     cached.write_bytes(flipped(content))
     cached.chmod(0o444)
-    found = demo_project.run("tavlad", "store", "verify", check=False)
+    found = demo_project.run("tavlad", "doctor", "store", check=False)
     assert found.returncode == 1 and str(cached) in found.stderr
     cached.unlink()
     (demo_project.folder / "data" / "demo" / name).unlink()
     demo_project.run("dvc", "repro", "demo")
     assert state(demo_project) == before and (demo_project.folder / "dvc.lock").read_bytes() == lock
-    assert demo_project.run("tavlad", "store", "verify").returncode == 0
+    assert demo_project.run("tavlad", "doctor", "store").returncode == 0
 
 
 def test_an_output_replaced_by_hand_is_made_again_without_damage_to_the_store(demo_project):
@@ -60,4 +60,4 @@ def test_an_output_replaced_by_hand_is_made_again_without_damage_to_the_store(de
     file.unlink()
     file.write_text("edited")
     demo_project.run("dvc", "repro", "demo")
-    assert state(demo_project) == before and demo_project.run("tavlad", "store", "verify").returncode == 0
+    assert state(demo_project) == before and demo_project.run("tavlad", "doctor", "store").returncode == 0

@@ -56,7 +56,7 @@ def test_reading_a_view_touches_no_other(tmp_path: Path) -> None:
         data[start : start + chunks[view].size] = bytes(chunks[view].size)
     (tmp_path / "a").write_bytes(data)
     assert np.array_equal(read_maps(tmp_path / "a", 1), maps(500)[1])
-    with pytest.raises(ValueError, match=r"/a cannot be read: .*tavlad store verify"):
+    with pytest.raises(ValueError, match=r"/a cannot be read: .*tavlad doctor store"):
         read_maps(tmp_path / "a", 2)
 
 
@@ -67,7 +67,7 @@ def test_a_flipped_bit_is_an_error(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "a").read_bytes())
     data[chunk.byte_offset + chunk.size // 2] ^= 4
     (tmp_path / "a").write_bytes(data)
-    with pytest.raises(ValueError, match=r"/a cannot be read: .*tavlad store verify"):
+    with pytest.raises(ValueError, match=r"/a cannot be read: .*tavlad doctor store"):
         read_maps(tmp_path / "a", 0)
 
 
@@ -110,7 +110,7 @@ def test_files_with_checksums_of_another_kind_are_read_as_before(tmp_path: Path)
     data = bytearray((tmp_path / "old").read_bytes())
     data[place + 20] ^= 1
     (tmp_path / "old").write_bytes(data)
-    with pytest.raises(ValueError, match=r"/old cannot be read: .*tavlad store verify"):
+    with pytest.raises(ValueError, match=r"/old cannot be read: .*tavlad doctor store"):
         read_maps(tmp_path / "old", 1)
 
 
@@ -125,7 +125,7 @@ def test_the_checksum_of_a_chunk_is_compared_where_its_stream_stays_whole(tmp_pa
         data = flipped(content, place, place % 8)
         assert len(zlib.decompressobj(-15).decompress(data[chunk.byte_offset + 2 : end - 4])) == maps()[1].nbytes
         (tmp_path / "b").write_bytes(data)
-        with pytest.raises(ValueError, match=r"/b cannot be read: .*tavlad store verify"):
+        with pytest.raises(ValueError, match=r"/b cannot be read: .*tavlad doctor store"):
             read_maps(tmp_path / "b", 1)
 
 

@@ -116,7 +116,7 @@ def test_a_file_that_is_missing_is_told_as_such(path: Path) -> None:
 @pytest.mark.parametrize("size", [0, 100, 5000])
 def test_a_file_that_is_cut_off_is_damaged(path: Path, size: int) -> None:
     os.truncate(path, size)
-    with pytest.raises(ValueError, match=r"disk\.h5 cannot be read: .*`tavlad store verify`"), opened_hdf5(path):
+    with pytest.raises(ValueError, match=r"disk\.h5 cannot be read: .*`tavlad doctor store`"), opened_hdf5(path):
         pass
 
 

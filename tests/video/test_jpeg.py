@@ -83,7 +83,7 @@ BAD = {
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("read", [load_frames, read_frames_file])
 def test_what_cannot_be_read_names_the_file(tmp_path: Path, read, kind: str) -> None:
-    with pytest.raises(ValueError, match=r"bad\.h5 cannot be read: .*tavlad store verify"):
+    with pytest.raises(ValueError, match=r"bad\.h5 cannot be read: .*tavlad doctor store"):
         read(write(tmp_path / "bad.h5", GOOD, BAD[kind]))
 
 

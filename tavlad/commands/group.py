@@ -1,0 +1,56 @@
+"""Groups whose commands are imported when they are called: torch and DVC take seconds to load."""
+
+import copy
+import functools
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group of commands by name, each at "<module of tavlad.commands>.<command>"; `renamed` has the old names, each
+    with its place and with what it is called now."""
+
+    def __init__(
+        self,
+        *arguments: Any,
+        places: Mapping[str, str],
+        renamed: Mapping[str, tuple[str, str]] | None = None,
+        **options: Any,
+    ):
+        super().__init__(*arguments, **options)
+        self.places, self.renamed = places, renamed or {}
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All commands, without old names."""
+        return sorted(self.places)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command `name`, imported now; None if there is none."""
+        if name in self.renamed:
+            place, now = self.renamed[name]
+            return under_old_name(_imported(place), f"tavlad {name}", f"tavlad {now}")
+        return _imported(self.places[name]) if name in self.places else None
+
+
+def under_old_name(command: click.Command, old: str, now: str) -> click.Command:
+    """`command` as it was called before: in no list, and it says on stderr what it is called now."""
+    run = command.callback
+    assert run is not None, "a group has no old name"
+
+    @functools.wraps(run)
+    def named(*arguments: Any, **options: Any) -> Any:
+        click.echo(f"`{old}` is now called `{now}`.", err=True)
+        return run(*arguments, **options)
+
+    former = copy.copy(command)
+    former.callback, former.hidden = named, True
+    return former
+
+
+def _imported(place: str) -> click.Command:
+    module, name = place.split(".")
+    command: click.Command = getattr(import_module(f"tavlad.commands.{module}"), name)
+    return command
