@@ -41,7 +41,7 @@ def test_no_function_takes_more_parameters_than_a_reader_keeps_in_mind():
 
 
 def test_the_library_knows_no_stage():
-    """But for `tavlad check`, which reads params.yaml as the stages do, and says where to run it."""
+    """But for `tavlad doctor data`, which reads params.yaml as the stages do, and says where to run it."""
     for file, tree in trees():
         names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         if file.parts[-2] != "pipeline" and file.name != "estimate.py":
@@ -79,7 +79,7 @@ def test_packages_hold_nothing_but_modules():
 
 
 def test_documents_name_files_that_are_there():
-    for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         text = document.read_text()
         lost = [name for name in re.findall(r"[\w/]*\btest_\w+\.py", text) if not any_file(name)]
         code = re.findall(r"(?:tavlad|pipeline)/(?!test_)[\w/]+\.py", text)
@@ -88,6 +88,13 @@ def test_documents_name_files_that_are_there():
             modules = re.findall(r"`(tavlad(?:\.\w+)+)`", text)
             lost += [name for name in modules if not defined(name)]
         assert lost == [], document
+
+
+def test_the_code_names_no_document_that_its_reader_does_not_have():
+    made = {"tables.md"}  # by `tavlad experiment report`
+    for file in [*FILES, *ROOT.glob("*.yaml"), *(ROOT / "presets").glob("*.yaml")]:
+        named = set(re.findall(r"(?<![\w./-])[\w/-]+\.md\b(?!\()", file.read_text()))
+        assert {name for name in named - made if not (ROOT / name).is_file()} == set(), file
 
 
 def any_file(name: str) -> bool:

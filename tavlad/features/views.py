@@ -1,4 +1,4 @@
-"""From a clip's stored frames to what the network sees: the centre crop, or one augmented draw (PAPER, procedure)."""
+"""From a clip's stored frames to what the network sees: the centre crop, or one augmented draw (paper, section 4.1)."""
 
 from dataclasses import dataclass
 

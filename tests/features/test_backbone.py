@@ -18,7 +18,7 @@ def test_round_trip(tmp_path: Path, weights: Weights) -> None:
     state, loaded = weights.tensors, load_backbone(tmp_path / "b").tensors
     assert loaded.keys() == state.keys()
     assert all(torch.equal(loaded[name], state[name]) for name in state)
-    assert sum(tensor.numel() for name, tensor in state.items() if "running" not in name) == 21_797_672  # PAPER, sizes
+    assert sum(tensor.numel() for name, tensor in state.items() if "running" not in name) == 21_797_672
     assert backbone_digest(tmp_path / "b") == state_digest(state)
 
 
