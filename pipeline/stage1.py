@@ -67,13 +67,14 @@ class Parameters(TrainingSection):
 @click.argument("codebook", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
-    """Train stage 1 of SPLIT on the maps under FEATURES and write model.safetensors and curve.csv to OUTPUT."""
+    """Train stage 1 of SPLIT on the maps under FEATURES and write the model, its curve and its card to OUTPUT."""
     from tavlad import device as devices
     from tavlad.errors import gpu_explained
-    from tavlad.features.backbone import backbone_digest, network_of
+    from tavlad.features.backbone import backbone_digest, backbone_source, network_of
     from tavlad.features.cache import maps_inputs
     from tavlad.learning import stage1
     from tavlad.learning.codebook import load_codebook
+    from tavlad.report.card import write_card
 
     params, store, stage = Parameters.load(), Store.open(), f"stage1@{split}"
     speed = devices.Speed(devices.choose(params.device), params.workers, stage)
@@ -97,6 +98,7 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
     with store.output(stage, output), gpu_explained("stage1.batch"):
         result = made(store, "stage1", stage1.make_stage1, wanted, speed)
         publish(result.path, output)
+        write_card(output, params.described(stage, training, validation, backbone_source(backbone)))
     store.record(stage, {"seconds": result.seconds, "key": result.key, "new": result.new})
     console.done(f"{stage}: {describe(output)}")
 

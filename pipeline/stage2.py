@@ -58,12 +58,13 @@ class Parameters(TrainingSection):
 @click.argument("stage1", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
-    """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write model.safetensors and curve.csv to OUTPUT."""
+    """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write the model, its curve and its card to OUTPUT."""
     from tavlad import device as devices
     from tavlad.errors import gpu_explained
-    from tavlad.features.backbone import backbone_digest
+    from tavlad.features.backbone import backbone_digest, backbone_source
     from tavlad.learning import stage2
     from tavlad.learning.checkpoints import read_facts
+    from tavlad.report.card import write_card
     from tavlad.video.frames import frames_inputs
 
     params, store, stage = Parameters.load(), Store.open(), f"stage2@{split}"
@@ -89,6 +90,7 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
     with store.output(stage, output), gpu_explained("stage2.micro_batch"):
         result = made(store, "stage2", stage2.make_stage2, wanted, speed)
         publish(result.path, output)
+        write_card(output, params.described(stage, training, validation, backbone_source(backbone)))
     store.record(stage, {"seconds": result.seconds, "key": result.key, "new": result.new})
     console.done(f"{stage}: {describe(output)}")
 

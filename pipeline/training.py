@@ -1,11 +1,15 @@
 """What both training stages share: the numbers of a training, and the line that says how it ended."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from tavlad.data.table import Examples
 from tavlad.params import Device, Precision, Section, Workers
+
+if TYPE_CHECKING:
+    from tavlad.report.card import Training
 
 
 class TrainingSection(Section):
@@ -24,6 +28,13 @@ class TrainingSection(Section):
     workers: Workers
     precision: Precision
     deterministic: bool
+
+    def described(self, stage: str, training: Examples, validation: Examples, source: str) -> "Training":
+        """What the model card of `stage` says of these clips and numbers, and of the backbone's `source`."""
+        from tavlad.report.card import Training
+
+        numbers = self.model_dump(exclude=set(self.silent))
+        return Training(stage, len(training.ids), len(validation.ids), source, numbers)
 
 
 def describe(folder: Path) -> str:

@@ -75,6 +75,12 @@ def network_of(path: Path) -> NetworkName:
         return _network(path, opened.metadata())
 
 
+def backbone_source(path: Path) -> str:
+    """Where the weights in the file came from: "imagenet", "random", or a local file; "unknown" in older files."""
+    with _opened(path) as opened:
+        return str(json.loads((opened.metadata() or {}).get("backbone", "{}")).get("source", "unknown"))
+
+
 def state_digest(state: Mapping[str, Tensor]) -> str:
     """Digest of tensors: names, shapes, dtypes, bytes."""
     hasher = hashlib.sha256()

@@ -59,6 +59,11 @@ def read_settings(path: Path) -> ModelSettings:
     return ModelSettings(**{name: value for name, value in _header(path)["model"].items() if name != "clusters"})
 
 
+def read_clusters(path: Path) -> int:
+    """The number K of clusters of a checkpoint's model, without its weights."""
+    return int(_header(path)["model"]["clusters"])
+
+
 def _header(path: Path) -> dict[str, Any]:
     file = path / "model.safetensors" if path.is_dir() else path
     with safe_open(file, framework="pt") as opened:

@@ -1,0 +1,117 @@
+"""What lies beside a model for those who meet it alone: README.md, its model card, and labels.txt, its classes.
+
+Both follow from the model and the parameters, and hold no time: the same training writes the same bytes.
+"""
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tavlad.data.table import write_classes
+from tavlad.learning.checkpoints import Facts, read_clusters, read_facts, read_settings
+from tavlad.store.recipes import file_digest
+
+PAPER = "https://doi.org/10.3233/IA-190021"
+ESCAPES = {ord(mark): f"\\{mark}" for mark in string.punctuation}
+HEAD = """---
+library_name: tavlad
+pipeline_tag: video-classification
+---
+
+# TA-VLAD, {stage}
+
+A classifier of videos into {count} classes by [top-down attention recurrent VLAD encoding]({paper}).
+
+## Use
+
+{use}
+
+## Trained on
+
+{training} clips, the training part of {split}; {selection}. No clip of its test part was used. `curve.csv` has the
+loss and the accuracy on the training clips, epoch by epoch. Weights of {network} before this training: {source}.
+
+## Accuracy
+
+Not known when this was written: stage evaluate writes it to `data/evaluate/{split}/metrics.json` of the project that
+trained the model. The model knows its classes alone: whatever else a video shows is taken for one of them.
+"""
+PREDICTS = """In this folder, in an environment with the package `tavlad`:
+
+    tavlad predict clip.mp4 --model .
+
+or from Python:
+
+    import tavlad
+    print(tavlad.predict("clip.mp4", model=".").classes[0])
+
+It takes {frames} frames of a clip, of a short side of {short_side} pixels, and of these the centre of {crop}."""
+ENCODES = """It has no network of its own: it takes cached maps (B, T, C, H, W). In this folder, from Python:
+
+    from tavlad.model.tavlad import TAVLAD
+    logits = TAVLAD.from_checkpoint(".").forward_maps(maps)
+
+`tavlad predict` takes the model of stage 2."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a card says of a training: `stage` as DVC calls it ("stage1@split1"), how many clips trained, how many
+    selected the epoch, where the backbone's weights came from, and the parameters that decided values."""
+
+    stage: str
+    clips: int
+    validation: int
+    source: str
+    parameters: Mapping[str, Any]
+
+
+def write_card(folder: Path, training: Training) -> None:
+    """Write README.md and labels.txt for the model in `folder`; what was there goes first, as it may be a link."""
+    facts, settings = read_facts(folder), read_settings(folder)
+    chosen = {name: value for name, value in asdict(settings).items() if name != "classes"}
+    sizes = {name: getattr(facts, name) for name in ("frames", "short_side", "crop", "jpeg_quality")}
+    shown = {"clusters": read_clusters(folder), **chosen, **sizes, **training.parameters}
+    rows = [(name, value) for name, value in sorted(shown.items()) if value is not None]
+    digest = file_digest(folder / "model.safetensors")[:12]
+    parts = [
+        _head(training, facts, settings.network),
+        f"## Settings\n\n{_table(('key', 'value'), [*rows, ('digest of the weights', digest)])}",
+        "## Classes\n\n`labels.txt` has them too, one a line, in the order of the logits.\n\n"
+        + _table(("logit", "class"), list(enumerate(facts.classes))),
+    ]
+    for name in ("README.md", "labels.txt"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "README.md").write_text("\n".join(parts), encoding="utf-8", newline="\n")
+    write_classes(folder / "labels.txt", facts.classes)
+
+
+def literal(text: str) -> str:
+    """Markdown, also for the cell of a table, that shows `text` as it is."""
+    inner = text.strip()
+    before, _, after = text.partition(inner) if inner else (text, "", "")
+    spaces = ["".join(f"&#{ord(space)};" for space in outside) for outside in (before, after)]
+    return spaces[0] + inner.translate(ESCAPES) + spaces[1]
+
+
+def _head(training: Training, facts: Facts, network: str) -> str:
+    stage, split = training.stage.split("@")
+    selection = f"{training.validation:,} others chose the epoch" if training.validation else "the last epoch is kept"
+    return HEAD.format(
+        stage=f"{stage.replace('stage', 'stage ')} of {split}",
+        count=len(facts.classes),
+        paper=PAPER,
+        use=ENCODES if facts.frames is None else PREDICTS.format(**asdict(facts)),
+        training=f"{training.clips:,}",
+        split=split,
+        selection=selection,
+        network=literal(network),
+        source=literal(Path(training.source).name),
+    )
+
+
+def _table(heads: tuple[str, str], rows: Sequence[tuple[object, object]]) -> str:
+    lines = [heads, ("---", "---"), *((literal(str(name)), literal(str(value))) for name, value in rows)]
+    return "".join(f"| {name} | {value} |\n" for name, value in lines)
