@@ -1,4 +1,4 @@
-"""The network that makes the maps, cut where the method cuts it: a trunk that never trains, and the last stage."""
+"""The feature extractor, split as the method needs it: a trunk that is never trained, and the last stage."""
 
 import copy
 from typing import Any
@@ -16,7 +16,7 @@ FAMILIES = (RESNET, REGNET, MOBILENET, EFFICIENTNET, LITE)
 
 
 def family_of(network: str) -> Family:
-    """The family of `network`; ValueError if there is none."""
+    """The family of `network`; ValueError if the network is unknown."""
     for family in FAMILIES:
         if network in family.channels:
             return family
@@ -24,9 +24,9 @@ def family_of(network: str) -> Family:
 
 
 class Backbone(nn.Module):
-    """A network without its classifier, under its publisher's parameter names.
+    """A network without its classifier; parameters keep their published names.
 
-    `pre_relu` leaves out the very last activation (ActionVLAD found post-ReLU features poor).
+    `pre_relu` drops the very last activation (ActionVLAD found post-ReLU features poor).
     """
 
     def __init__(self, network: str, pre_relu: bool):
@@ -38,28 +38,28 @@ class Backbone(nn.Module):
                 self.add_module(name, child)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Normalised frames (B, 3, H, W) to maps (B, C, H/32, W/32)."""
+        """Normalised frames (B, 3, H, W) -> maps (B, C, H/32, W/32)."""
         return self.last_maps(self.last_stage(), self.trunk()(frames))
 
     def normalised(self, levels: Tensor) -> Tensor:
-        """Levels 0..255 (B, 3, H, W), RGB, to the mean and deviation that the network was trained on."""
+        """Normalise RGB levels 0..255 (B, 3, H, W) to the mean and deviation that the network was trained with."""
         return normalise(levels, self.family)
 
     def trunk(self) -> nn.Sequential:
-        """All before the last stage: frames (B, 3, H, W) to maps at stride 16."""
+        """The layers before the last stage: frames (B, 3, H, W) -> maps at stride 16."""
         return self.family.trunk(self)
 
     def last_stage(self) -> nn.Sequential:
-        """All that runs at stride 32: what stage 2 trains, and decoupled attention has a copy of."""
+        """The layers at stride 32, which stage 2 trains and decoupled attention copies."""
         return self.family.last_stage(self)
 
     def last_maps(self, last_stage: nn.Sequential, x: Tensor) -> Tensor:
-        """`last_stage`, ours or a copy, on the trunk's maps: (B, C, H/32, W/32), by `pre_relu`."""
+        """Apply `last_stage`, ours or a copy, to the trunk's maps -> (B, C, H/32, W/32); see `pre_relu`."""
         y = self.family.before_activation(last_stage, x)
         return y if self.pre_relu else self.family.activation(y)
 
     def part_of(self, name: str) -> str | None:
-        """The part (settings.Part) that the parameter `name` belongs to; None for the trunk."""
+        """The part (`settings.Part`) that the parameter `name` belongs to; None for the trunk."""
         owner = self.get_submodule(name.rpartition(".")[0])
         if not any(module is owner for module in self.last_stage().modules()):
             return None
@@ -69,37 +69,38 @@ class Backbone(nn.Module):
 
 
 def normalise(levels: Tensor, family: Family) -> Tensor:
-    """Levels 0..255 (B, 3, H, W), RGB, to the mean and deviation of `family`."""
+    """Normalise RGB levels 0..255 (B, 3, H, W) to the mean and deviation of `family`."""
     mean, std = (levels.new_tensor(values).view(3, 1, 1) for values in (family.mean, family.std))
     return (levels / 255 - mean) / std
 
 
 def memory_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format:
-    """The layout in which the last stage's convolutions are the faster; the trunk's always are in channels last."""
+    """The memory format in which the last stage's convolutions run faster; the trunk always uses channels last."""
     return torch.channels_last if device.type == "cuda" or dtype == torch.bfloat16 else torch.contiguous_format
 
 
 class FoldedCopy:
-    """A folded copy of a network that does not train; it stands beside the network, and in no state_dict.
+    """A folded copy of a network that is not being trained, cached outside its state_dict.
 
-    It is made again whenever a tensor of the network was replaced (`to`, `double`) or written to (`load_state_dict`, an
-    optimiser): it cannot be stale, but for writes that torch does not count (by way of `.data`, by a fused optimiser).
+    The copy is rebuilt whenever a tensor of the network has been replaced (`to`, `double`) or written to
+    (`load_state_dict`, an optimiser). It can go stale only through writes that bypass torch's version counter (`.data`,
+    a fused optimiser).
     """
 
     def __init__(self) -> None:
         self._made: tuple[Any, list[Tensor], Any] = (None, [], None)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
-        return FoldedCopy, ()  # a copy of a model folds for itself
+        return FoldedCopy, ()  # a copied model makes its own
 
     def of(self, network: Folded, dtype: torch.dtype, layout: torch.memory_format) -> Folded:
-        """The copy of `network`, folded in the network's own type and then stored as `dtype` in `layout`."""
+        """The folded copy of `network`: folded in the network's own dtype, then converted to `dtype` and `layout`."""
         tensors = [*network.parameters(), *network.buffers()]
         key = dtype, layout, [(tensor.data_ptr(), tensor._version) for tensor in tensors]
         if self._made[0] != key:
             with torch.inference_mode(False), torch.no_grad():
                 made = fold(copy.deepcopy(network).eval()).requires_grad_(False).to(dtype).to(memory_format=layout)
-            # the tensors are held so that no others get their addresses
+            # keep the tensors alive, so that no other tensor can reuse their addresses
             self._made = key, [tensor.detach() for tensor in tensors], made
         folded: Folded = self._made[2]
         return folded

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: no squeeze, ReLU6, and TensorFlow's padding; under the names of its published weights."""
+"""EfficientNet-Lite0: no squeeze-and-excitation, ReLU6, TensorFlow padding; parameters keep their published names."""
 
 from collections import OrderedDict
 from typing import Any
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from tavlad.model.network import IMAGENET_CLASSES, Family, FrozenBatchNorm2d
 
-# (repeats, kernel, stride, expansion, channels) of each row of blocks
+# (repeats, kernel, stride, expansion, channels) of each group of blocks
 ROWS = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -23,7 +23,7 @@ STEM, CHANNELS = 32, 1280
 
 
 class SamePadConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow pads: to ceil(size / stride), the odd pixel at the right and the bottom."""
+    """A convolution with TensorFlow's "same" padding: output ceil(size / stride), odd pixel at the right and bottom."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', ceil(H/s), ceil(W/s))."""
@@ -35,7 +35,7 @@ class SamePadConv2d(nn.Conv2d):
 
 
 def _layers(names: tuple[str, str], inputs: int, outputs: int, **convolution: int) -> dict[str, nn.Module]:
-    """A convolution, 1x1 unless `kernel_size` is given, and its batch-norm, by name."""
+    """A convolution (1x1 unless `kernel_size` is given) and its batch-norm, by name."""
     numbers: dict[str, Any] = {"kernel_size": 1, **convolution}
     return {
         names[0]: SamePadConv2d(inputs, outputs, bias=False, **numbers),
@@ -44,7 +44,7 @@ def _layers(names: tuple[str, str], inputs: int, outputs: int, **convolution: in
 
 
 class Block(nn.Module):
-    """An inverted residual block: expand, convolve each channel for itself, project; added to its input if it can."""
+    """An inverted residual block: expand, depthwise convolution, project; plus the input where shapes match."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()
@@ -94,7 +94,7 @@ def _last_stage(network: Any) -> nn.Sequential:
 
 
 def _before_activation(last: nn.Sequential, x: Tensor) -> Tensor:
-    y: Tensor = last(x)  # it ends with the batch-norm
+    y: Tensor = last(x)  # the last layer is the batch-norm
     return y
 
 

@@ -1,4 +1,4 @@
-"""The families of MobileNetV2 and EfficientNet in torchvision: a sequence of features, the last a 1x1 convolution."""
+"""The MobileNetV2 and EfficientNet families of torchvision: a sequence of features that ends with a 1x1 convolution."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def _before_activation(features: nn.Sequential, x: Tensor) -> Tensor:
 
 
 def _family(network: str, first: int, activation: Callable[[Tensor], Tensor], **options: Any) -> Family:
-    """`first` is the first of the features that run at stride 32."""
+    """`first` is the index of the first feature at stride 32."""
     return Family(
         channels={network: 1280},
         build=partial(from_torchvision, **options),
@@ -43,5 +43,5 @@ def _family(network: str, first: int, activation: Callable[[Tensor], Tensor], **
 
 
 MOBILENET = _family("mobilenet_v2", 14, F.relu6)
-# a random depth would make a clip's gradient depend on the other clips of its pass
+# stochastic depth would make a clip's gradient depend on the other clips in its batch
 EFFICIENTNET = _family("efficientnet_b0", 6, F.silu, stochastic_depth_prob=0.0)

@@ -1,4 +1,4 @@
-"""What the method asks of a network, whichever it is; the file of each family answers for the networks built alike."""
+"""The interface between the method and a network; each family of networks implements it in a file of its own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Family:
-    """Classifiers of one build, whose head is global average pooling and one linear layer, `classifier` by name.
+    """ImageNet classifiers of one design, with global average pooling and one linear layer, named `classifier`.
 
-    `channels` are the C of each network's maps; `build` makes the whole network, with random weights and frozen
-    batch-norm. `trunk` is what never trains and `last_stage` all that runs at stride 32 (ResNet: layer 4), both under
-    the names of the publisher; `before_activation` goes through the last stage up to its last `activation`.
-    `shortcut` is in the names of the shortcuts' convolutions; `mean` and `std` are those of the frames it learned from.
+    `channels` gives C of each network's maps; `build` makes the whole network, with random weights and frozen
+    batch-norm. `trunk` is never trained, `last_stage` is everything at stride 32 (ResNet: layer 4); both keep the
+    published parameter names. `before_activation` runs the last stage up to its last `activation`. `shortcut` appears
+    in the names of the shortcuts' convolutions; `mean` and `std` normalise the input as in pre-training.
     """
 
     channels: Mapping[str, int]
@@ -38,30 +38,27 @@ class Family:
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
-    """Batch-norm whose statistics stay as they are, also in training mode (inherited from TSN); the rest may train."""
+    """Batch-norm whose running statistics are frozen even in training mode (as in TSN); scale and shift may train."""
 
     def __init__(self, channels: int, eps: float = 1e-5):
         super().__init__(channels, eps)
         self.eval()
 
     def train(self, mode: bool = True) -> "FrozenBatchNorm2d":
-        """Evaluation mode, whatever `mode`: wherever the layer is and whoever copied it."""
+        """Stay in evaluation mode, whatever `mode` is."""
         return super().train(False)
 
 
 def from_torchvision(network: str, **options: Any) -> nn.Module:
     """torchvision's `network` with random weights and frozen batch-norm."""
-    import torchvision  # it takes as long as torch to load, and stage 1 needs no network
+    import torchvision  # as slow to import as torch, and stage 1 needs no network
 
     whole: nn.Module = torchvision.models.get_model(network, weights=None, norm_layer=FrozenBatchNorm2d, **options)
     return whole
 
 
 def fold(network: Folded) -> Folded:
-    """Replace every convolution with batch-norm of `network` (in evaluation mode) by one convolution that does both.
-
-    The batch-norm of a convolution is the child that follows it.
-    """
+    """Fold every batch-norm of `network` (in evaluation mode) into the convolution that is the child before it."""
     for module in list(network.modules()):
         children = list(module.named_children())
         for (conv, first), (norm, second) in pairwise(children):

@@ -1,4 +1,4 @@
-"""The family of RegNet: a stem and four blocks of bottlenecks, whose ReLU follows the addition of the shortcut."""
+"""The RegNet family: a stem and four blocks of bottlenecks, with a ReLU after each shortcut is added."""
 
 from collections import OrderedDict
 from typing import Any
@@ -11,9 +11,7 @@ from tavlad.model.network import Family, from_torchvision
 
 
 def _build(network: str) -> nn.Module:
-    with torch.device(
-        "cpu"
-    ):  # it computes its widths by tensors, which "meta", where only shapes are asked for, has not
+    with torch.device("cpu"):  # torchvision computes the widths with tensors, which fails on "meta"
         return from_torchvision(network)
 
 

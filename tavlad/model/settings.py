@@ -1,4 +1,4 @@
-"""What a model is: its signature, the header of its checkpoint, the choices that params.yaml has. Imports no torch."""
+"""The choices that define a model: arguments, checkpoint header, and values of params.yaml. Does not import torch."""
 
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_type_hints
@@ -20,33 +20,33 @@ NetworkName = Literal[
     "efficientnet_b0",
     "efficientnet_lite0",
 ]
-# Networks that people ask for and that cannot be one, by how their names begin.
+# Popular networks that cannot be the backbone, by the start of their names.
 REFUSED = {
-    "mobilenet_v3": "it has two linear layers after pooling, and so no class activation map",
-    "vgg": "it has three linear layers, and so no class activation map",
-    "alexnet": "it has three linear layers, and so no class activation map",
-    "convnext": "it normalises after pooling, so that its classifier says nothing of a location",
-    "densenet": "its last ReLU stands outside of its features",
-    "squeezenet": "it classifies by a convolution before pooling",
+    "mobilenet_v3": "it has two linear layers after pooling, hence no class activation map",
+    "vgg": "it has three linear layers, hence no class activation map",
+    "alexnet": "it has three linear layers, hence no class activation map",
+    "convnext": "it normalises after pooling, so its classifier does not apply to single locations",
+    "densenet": "its last ReLU is not part of its features",
+    "squeezenet": "it classifies with a convolution before pooling",
     "googlenet": "it resizes and normalises its input itself",
     "inception": "it resizes and normalises its input itself",
-    "vit": "it has tokens, and no maps before a global average pooling",
+    "vit": "it has tokens instead of feature maps with global average pooling",
     "swin": "it normalises its maps before pooling",
     "maxvit": "it normalises after pooling",
 }
-# What a stage may train: "layer4" are the convolutions of the network's last stage, as it is called in a ResNet,
+# What a stage may train: "layer4" is the convolutions of the network's last stage (its name in a ResNet),
 # "downsample" those of its shortcuts, "fc" the ImageNet classifier.
 Part = Literal["layer4", "downsample", "batchnorm", "fc", "vlad", "gru", "classifier"]
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """All of a model but its centres; ValueError naming a value that is no choice.
+    """Everything that defines a model except its centres; ValueError names an invalid choice.
 
-    `attention`: "joint" trains with the backbone, "decoupled" comes from a copy of the backbone that never trains,
-    "none" weighs all locations alike. `attention_scale`: 1 as the paper has it, "N" times the number of locations, so
-    that uniform attention equals none. `pooling`: "vlad", or "avg" for the baseline of average-pooled maps under a
-    linear classifier. `network` makes the maps; checkpoints from before there was a choice are of ResNet-34.
+    `attention`: "joint" is trained with the backbone, "decoupled" uses a frozen copy of the backbone, "none" weighs all
+    locations equally. `attention_scale`: 1 as in the paper; "N" multiplies by the number of locations, so that uniform
+    attention equals none. `pooling`: "vlad", or "avg" for the baseline, a linear classifier on average-pooled maps.
+    `network` is the backbone; checkpoints that do not name it have a ResNet-34.
     """
 
     classes: int
@@ -69,13 +69,13 @@ class ModelSettings:
 
 
 def require_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """ValueError if `value` of the setting `name` is not among `choices`."""
+    """Raise ValueError if `value` of the setting `name` is not among `choices`."""
     if value not in choices:
-        raise ValueError(f"{name} is one of {', '.join(map(str, choices))}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
 
 
 def why_no_backbone(network: str) -> str:
-    """Why `network` cannot be the backbone; empty if it can, or if nothing is known of it."""
+    """Why `network` cannot be the backbone; empty if it can, or if it is unknown."""
     for start, reason in REFUSED.items():
         if network.startswith(start):
             return f"{network} cannot be the backbone: {reason}. Choose one of {', '.join(get_args(NetworkName))}"

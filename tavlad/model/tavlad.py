@@ -1,4 +1,4 @@
-"""TA-VLAD: maps of a network, top-down attention, VLAD residuals, a GRU over time, a classifier (paper, section 3)."""
+"""TA-VLAD: feature maps, top-down attention, VLAD residuals, a GRU over time, a classifier (paper, section 3)."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from tavlad.model import temporal as temporal_room
+from tavlad.model import temporal
 from tavlad.model.attention import ClassActivationAttention
 from tavlad.model.backbone import Backbone, FoldedCopy, family_of, memory_layout
 from tavlad.model.network import IMAGENET_CLASSES
@@ -19,7 +19,7 @@ from tavlad.model.vlad import VLAD
 
 
 class TAVLAD(nn.Module):
-    """The whole model; without a backbone (stage 1) it takes cached maps only. `centers` (K, C) come from k-means."""
+    """The whole model; without a backbone (stage 1) it takes only cached maps. `centers` (K, C) come from k-means."""
 
     def __init__(self, centers: Tensor, settings: ModelSettings):
         super().__init__()
@@ -34,19 +34,19 @@ class TAVLAD(nn.Module):
                 fc = nn.Linear(channels, IMAGENET_CLASSES)
                 self.attention = ClassActivationAttention(fc, settings.attention_pool)
             self.vlad = VLAD(centers, settings.alpha, settings.assignment)
-            self.temporal = temporal_room.make(settings.temporal, channels, settings.hidden, len(centers))
+            self.temporal = temporal.make(settings.temporal, channels, settings.hidden, len(centers))
             width = math.prod(self.temporal.out_shape)
         self.dropout = nn.Dropout(settings.dropout)
         self.classifier = nn.Linear(width, settings.classes)
 
     def attach(self, backbone: Backbone) -> None:
-        """Give the model the network that makes its maps; "decoupled" keeps a copy of its last stage."""
+        """Add the backbone; decoupled attention also keeps a copy of its last stage."""
         self.backbone = backbone
         if self.attention is not None and self.settings.attention == "decoupled":
             self.attention_layer4 = copy.deepcopy(backbone.last_stage()).requires_grad_(False)
 
     def network(self) -> Backbone:
-        """The network that makes its maps; RuntimeError where it has none."""
+        """The backbone; RuntimeError if there is none."""
         if self.backbone is None:
             raise RuntimeError(
                 "this model has no backbone (a stage 1 checkpoint): use forward_maps, or a stage 2 checkpoint"
@@ -54,19 +54,19 @@ class TAVLAD(nn.Module):
         return self.backbone
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Normalised frames (B, T, 3, H, W) -> logits (B, Y), by way of the backbone."""
+        """Normalised frames (B, T, 3, H, W) -> logits (B, Y)."""
         return self.classify(*self.maps_of(frames))
 
     def forward_maps(self, maps: Tensor) -> Tensor:
-        """Cached maps (B, T, C, H, W), any float type -> logits (B, Y), as `forward` from the same frames."""
+        """Cached maps (B, T, C, H, W) of any float dtype -> logits (B, Y), as `forward` gives for the same frames."""
         maps = exact(maps)
         return self.classify(maps, maps)
 
     def maps_of(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (B, T, 3, H, W) -> maps (B, T, C, H/32, W/32) to encode, and those that attention looks at.
+        """Frames (B, T, 3, H, W) -> maps (B, T, C, H/32, W/32) for VLAD, and maps of that shape for the attention.
 
-        The two are the same tensor, unless the attention is decoupled. What takes no gradient runs folded: the trunk
-        and decoupled attention always, and the last stage where no gradient is asked for.
+        The two are the same tensor unless the attention is decoupled. Layers without gradients run with batch-norm
+        folded: the trunk and decoupled attention always, the last stage when gradients are disabled.
         """
         network = self.network()
         first, last = network.trunk(), network.last_stage()
@@ -80,13 +80,13 @@ class TAVLAD(nn.Module):
         maps = network.last_maps(last, x).unflatten(0, frames.shape[:2])
         if self.attention_layer4 is None:
             return maps, maps
-        with torch.no_grad():  # nor does the copy
+        with torch.no_grad():  # the copy never trains either
             attending = self._attention_stage.of(self.attention_layer4, dtype, layout)
             seen = network.last_maps(attending, x)
         return maps, seen.unflatten(0, frames.shape[:2])
 
     def classify(self, maps: Tensor, seen: Tensor) -> Tensor:
-        """Maps to encode and maps to attend by, both (B, T, C, H, W) -> logits (B, Y)."""
+        """Maps for VLAD and maps for the attention, both (B, T, C, H, W) -> logits (B, Y)."""
         B, T = maps.shape[:2]
         if self.settings.pooling == "avg":
             pooled = exact(self.activated(maps)).mean(dim=(3, 4)).mean(dim=1)
@@ -95,20 +95,20 @@ class TAVLAD(nn.Module):
         return self._logits(self._normalise(self.temporal(v.unflatten(0, (B, T)))))
 
     def attention_of(self, maps: Tensor) -> Tensor | None:
-        """The weights (B, H, W) of the locations of maps (B, C, H, W), by `attention_scale`; None without attention."""
+        """Maps (B, C, H, W) -> weights of the locations (B, H, W), by `attention_scale`; None without attention."""
         if self.attention is None:
             return None
         weights: Tensor = self.attention(self.activated(maps))
         return weights * weights[0].numel() if self.settings.attention_scale == "N" else weights
 
     def activated(self, maps: Tensor) -> Tensor:
-        """Maps (B, C, H, W) as the network's own classifier takes them: after its last activation."""
+        """Maps (B, C, H, W) as the network's own classifier expects them: after its last activation."""
         if self.settings.features == "relu":
             return maps
         return family_of(self.settings.network).activation(maps)
 
     def _normalise(self, h: Tensor) -> Tensor:
-        """Intra-normalisation (B, K, D), each cluster to unit length, then the whole: (B, K*D)."""
+        """Intra-normalise (B, K, D): each cluster to unit length, then the whole vector -> (B, K*D)."""
         with no_autocast(h):
             return unit(unit(exact(h), dim=2).flatten(1), dim=1)
 
@@ -119,12 +119,12 @@ class TAVLAD(nn.Module):
 
     @classmethod
     def from_checkpoint(cls, path: Path | str) -> "TAVLAD":
-        """The model of a checkpoint file, or of the model.safetensors of a folder, in evaluation mode."""
+        """Load a model, in evaluation mode, from a checkpoint file or from the model.safetensors in a folder."""
         file = Path(path)
         file = file / "model.safetensors" if file.is_dir() else file
         with safe_open(file, framework="pt") as opened:
             header = json.loads(opened.metadata()["tavlad"])["model"]
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
         clusters = header.pop("clusters")
         settings = ModelSettings(**header)
         channels = family_of(settings.network).channels[settings.network]

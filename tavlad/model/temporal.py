@@ -1,4 +1,4 @@
-"""From T frames of K residuals to one descriptor: the shared GRU, and what it is compared with (sections 3.3, 4.2)."""
+"""Temporal aggregation of the residuals: the shared GRU and its alternatives (paper, sections 3.3 and 4.2)."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,24 +12,24 @@ from tavlad.model.settings import Temporal
 
 
 class Aggregation(nn.Module, ABC):
-    """What the aggregations have in common: residuals in, descriptors of `out_shape` out, and exact in between."""
+    """Base class: residuals in, descriptors of shape `out_shape` out, computed in at least float32."""
 
     out_shape: tuple[int, int]
 
     def forward(self, v: Tensor) -> Tensor:
-        """Residuals (B, T, K, C), any float type -> (B, *out_shape) in float32, or in float64 from float64."""
-        # on CUDA autocast would run a GRU in float16 whatever its own type, and bfloat16 training scales no loss
+        """Residuals (B, T, K, C) of any float dtype -> (B, *out_shape) in float32, or float64 for float64 input."""
+        # on CUDA, autocast would run a GRU in float16, and training in bfloat16 does not scale the loss
         with no_autocast(v):
             return self.aggregate(exact(v))
 
     @abstractmethod
     def aggregate(self, v: Tensor) -> Tensor:
-        """Residuals (B, T, K, C), float32 or float64 -> (B, *out_shape) of the same type, outside of autocast."""
+        """Residuals (B, T, K, C) in float32 or float64 -> (B, *out_shape) of the same dtype; autocast is disabled."""
 
 
 class SharedGRU(Aggregation):
-    """One GRU for all clusters with a memory for each: K is folded into the batch. `bigru` adds a second GRU on the
-    reversed sequence and concatenates the two memories of a cluster."""
+    """One GRU shared by all clusters, each with its own memory: K is folded into the batch. `bigru` adds a GRU on the
+    reversed sequence and concatenates the two memories of each cluster."""
 
     def __init__(self, channels: int, hidden: int, clusters: int, bidirectional: bool):
         super().__init__()
@@ -37,7 +37,7 @@ class SharedGRU(Aggregation):
         self.out_shape = (clusters, hidden * (1 + bidirectional))
 
     def aggregate(self, v: Tensor) -> Tensor:
-        """Residuals (B, T, K, C) -> last memories (B, K, D), or (B, K, 2D) in both directions."""
+        """Residuals (B, T, K, C) -> last memories (B, K, D), or (B, K, 2D) if bidirectional."""
         B, T, K, C = v.shape
         memory: Tensor
         _, memory = self.gru(v.transpose(1, 2).reshape(B * K, T, C))  # (1 or 2, B*K, D)
@@ -45,7 +45,7 @@ class SharedGRU(Aggregation):
 
 
 class Sum(Aggregation):
-    """ActionVLAD: the residuals summed over time, blind to their order."""
+    """The sum over time, as in ActionVLAD; ignores the order of frames."""
 
     def __init__(self, channels: int, clusters: int):
         super().__init__()
@@ -57,7 +57,7 @@ class Sum(Aggregation):
 
 
 class FlatGRU(Aggregation):
-    """One GRU on the flattened K*C vector: loses the structure of the clusters (47.6 % in the paper)."""
+    """One GRU on the flattened K*C vector, which loses the cluster structure (47.6 % in the paper)."""
 
     def __init__(self, channels: int, hidden: int, clusters: int):
         super().__init__()
@@ -72,7 +72,7 @@ class FlatGRU(Aggregation):
 
 
 class SeparateGRUs(Aggregation):
-    """K GRUs, one a cluster, as batched products over K (47.8 % in the paper, 64 times the parameters)."""
+    """One GRU per cluster, as products batched over K (47.8 % in the paper, 64 times the parameters)."""
 
     weight_ih: nn.Parameter
     weight_hh: nn.Parameter
@@ -107,7 +107,7 @@ class SeparateGRUs(Aggregation):
 
 
 def make(name: str, channels: int, hidden: int, clusters: int) -> Aggregation:
-    """The aggregation `name`: (B, T, K, C) -> (B, *out_shape), not yet normalised."""
+    """The aggregation called `name`: (B, T, K, C) -> (B, *out_shape), not normalised."""
     if name in ("gru", "bigru"):
         return SharedGRU(channels, hidden, clusters, bidirectional=name == "bigru")
     if name == "sum":
@@ -116,4 +116,4 @@ def make(name: str, channels: int, hidden: int, clusters: int) -> Aggregation:
         return FlatGRU(channels, hidden, clusters)
     if name == "gru_separate":
         return SeparateGRUs(channels, hidden, clusters)
-    raise ValueError(f"temporal is one of {', '.join(get_args(Temporal))}, not {name!r}")
+    raise ValueError(f"temporal must be one of {', '.join(get_args(Temporal))}, not {name!r}")

@@ -1,4 +1,4 @@
-"""Class activation attention against loops in float64."""
+"""Class activation attention, compared with explicit loops in float64."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_it_sums_to_one_over_the_locations_and_keeps_float32_under_autocast():
     torch.testing.assert_close(attention, ClassActivationAttention(fc)(maps))
 
 
-def test_a_standardised_map_is_as_peaked_however_large_the_maps_are():
+def test_a_standardised_map_is_equally_peaked_at_any_scale():
     fc = nn.Linear(8, 5)
     fc.bias.data.zero_()  # the same class wins at any scale
     attention = ClassActivationAttention(fc, "standard")
@@ -56,7 +56,7 @@ def test_a_standardised_map_is_as_peaked_however_large_the_maps_are():
     torch.testing.assert_close(activation.std(dim=1, correction=0), torch.ones(3), atol=1e-3, rtol=0)
 
 
-def test_a_standardised_map_that_is_flat_attends_everywhere_alike():
+def test_a_flat_standardised_map_gives_uniform_attention():
     attention = ClassActivationAttention(nn.Linear(8, 5), "standard")
     torch.testing.assert_close(
         attention(torch.full((2, 8, 7, 7), 300.0)), torch.full((2, 7, 7), 1 / 49), rtol=1e-2, atol=0
@@ -67,10 +67,10 @@ def test_the_bias_decides_the_class_but_not_the_map():
     fc = nn.Linear(2, 2)
     with torch.no_grad():
         fc.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
-        fc.bias.copy_(torch.tensor([0.0, 100.0]))  # class 1 wins whatever the maps
+        fc.bias.copy_(torch.tensor([0.0, 100.0]))  # class 1 wins for any maps
     maps = torch.zeros(1, 2, 1, 2)
-    maps[0, 0, 0, 0] = 5.0  # class 0 looks left
-    maps[0, 1, 0, 1] = 3.0  # class 1 looks right
+    maps[0, 0, 0, 0] = 5.0  # class 0 attends to the left
+    maps[0, 1, 0, 1] = 3.0  # class 1 attends to the right
     attention = ClassActivationAttention(fc)
     assert attention.winner(maps).tolist() == [1]
     torch.testing.assert_close(attention(maps)[0, 0], torch.tensor([0.0, 3.0]).softmax(0))

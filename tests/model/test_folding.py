@@ -1,4 +1,4 @@
-"""What takes no gradient runs folded: the same values and gradients, never stale, and in no checkpoint."""
+"""Layers without gradients run folded: same values and gradients, never stale, not in the checkpoint."""
 
 import copy
 from collections.abc import Callable
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def build(**changes: str) -> TAVLAD:
-    """A model whose batch-norms are unlike those of a new network: statistics and weights are drawn."""
+    """A model whose batch-norms have random statistics and weights, unlike those of a new network."""
     model = small_model(3, 0, backbone=True, dropout=0.0, **changes)
     shake(model)
     return model
@@ -44,7 +44,7 @@ def frames(dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def unfolded_maps(model: TAVLAD, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The maps to encode and to attend by, by way of every batch-norm."""
+    """The maps for VLAD and for the attention, computed with every batch-norm in place."""
     backbone = model.backbone
     x = nn.Sequential(*list(backbone.children())[:-1])(images.flatten(0, 1))
     maps, seen = (
@@ -82,7 +82,7 @@ def test_logits_and_gradients_are_those_of_the_unfolded_model(attention: str, fe
 
 
 @pytest.mark.parametrize(("precision", "bound"), [("float32", 2e-5), ("bfloat16", 0.03)])
-def test_rounding_moves_maps_by_no_more_than_the_precision_has(precision: str, bound: float) -> None:
+def test_folding_changes_maps_only_by_rounding(precision: str, bound: float) -> None:
     model = build(attention="decoupled", features="pre_relu")
     images = frames()
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_rounding_moves_maps_by_no_more_than_the_precision_has(precision: str, b
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
-def test_batch_norm_runs_in_layer_4_alone_and_only_in_training(attention: str) -> None:
+def test_batch_norm_runs_only_in_layer_4_and_only_in_training(attention: str) -> None:
     model, ran = build(attention=attention), set()
     for name, module in model.named_modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -140,7 +140,7 @@ def test_a_folded_copy_is_never_stale(change: Callable[[TAVLAD], None]) -> None:
         assert model.double()(frames(torch.float64)).dtype == torch.float64
 
 
-def test_what_is_folded_is_in_no_state_and_needs_no_graph() -> None:
+def test_folded_copies_are_not_in_the_state_and_need_no_graph() -> None:
     model = build(attention="decoupled")
     names = list(model.state_dict())
     logits = model(frames())
@@ -153,7 +153,7 @@ def test_what_is_folded_is_in_no_state_and_needs_no_graph() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_validation_in_training_gives_the_bits_of_the_checkpoint(tmp_path: Path, precision: str) -> None:
+def test_validation_during_training_equals_that_of_the_checkpoint_bit_for_bit(tmp_path: Path, precision: str) -> None:
     model = build(attention="decoupled")
     model.to(memory_format=torch.channels_last)
     stepped(model)
@@ -161,14 +161,14 @@ def test_validation_in_training_gives_the_bits_of_the_checkpoint(tmp_path: Path,
     save_checkpoint(tmp_path / "model.safetensors", model, Facts(("a", "b", "c"), precision, "recipe", 2, 40, 32, 95))
     stored = np.random.default_rng(3).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
     loaded, _ = load_checkpoint(tmp_path)
-    with torch.inference_mode():  # as a copy made here must serve a training too
+    with torch.inference_mode():  # a copy made here must work in training as well
         class_scores(loaded, stored, 32, precision, CPU)
     first, second = (class_scores(one, stored, 32, precision, CPU) for one in (model, loaded))
     np.testing.assert_array_equal(first, second)
     stepped(loaded)
 
 
-def test_layer_4_has_the_faster_layout() -> None:
+def test_layer_4_uses_the_faster_memory_format() -> None:
     assert memory_layout(CPU, torch.float32) == torch.contiguous_format
     assert (
         memory_layout(CPU, torch.bfloat16) == memory_layout(torch.device("cuda"), torch.float32) == torch.channels_last
@@ -177,7 +177,7 @@ def test_layer_4_has_the_faster_layout() -> None:
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (2, 1, 0)])
-def test_a_weights_gradient_as_a_product_is_the_convolutions(
+def test_the_weight_gradient_as_a_product_equals_that_of_the_convolution(
     kernel: int, stride: int, padding: int, layout: torch.memory_format
 ) -> None:
     draw = torch.Generator().manual_seed(4)
@@ -191,7 +191,7 @@ def test_a_weights_gradient_as_a_product_is_the_convolutions(
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-def test_gradients_in_bfloat16_are_as_near_to_those_in_float32_as_oneDNNs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_gradients_are_as_close_to_float32_as_those_of_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     model, images = build(attention="none", features="pre_relu").to(memory_format=torch.channels_last), frames()
     select(model, ["layer4"])
     exact = gradients(model, model(images))

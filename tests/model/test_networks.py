@@ -1,4 +1,4 @@
-"""Every network against its publisher's own code: maps, cut, folding, and the model on top of it."""
+"""Every network, compared with its publisher's own code: maps, split, folding, and the model on top."""
 
 from typing import Any, get_args
 
@@ -20,7 +20,7 @@ LITE = "efficientnet_lite0"
 
 
 def theirs(network: str) -> nn.Module:
-    """The publisher's own network in evaluation mode, its batch-norms unlike those of a new one."""
+    """The publisher's own network in evaluation mode, with batch-norms unlike those of a new one."""
     torch.manual_seed(1)
     whole = EfficientNet.from_name("efficientnet-lite0") if network == LITE else torchvision.models.get_model(network)
     for norm in (module for module in whole.modules() if isinstance(module, nn.BatchNorm2d)):
@@ -32,7 +32,7 @@ def theirs(network: str) -> nn.Module:
 
 
 def their_maps(whole: Any, images: Tensor) -> Tensor:
-    """What the publisher's network pools."""
+    """The maps that the publisher's network pools."""
     if isinstance(whole, EfficientNet):
         return whole.extract_features(images)
     seen: list[Tensor] = []
@@ -51,19 +51,19 @@ def ours(whole: nn.Module, network: str, pre_relu: bool) -> Backbone:
 
 
 def images(network: str) -> Tensor:
-    """Of the one size that the package of Lite0 pads rightly, or small ones."""
+    """Random images: of the only size that the Lite0 package pads correctly, or small ones."""
     side = 224 if network == LITE else 64
     return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(2))
 
 
-def test_the_names_and_the_families_are_the_same() -> None:
+def test_every_network_name_has_a_family() -> None:
     assert sorted(NETWORKS) == sorted(name for family in FAMILIES for name in family.channels)
     with pytest.raises(ValueError, match="resnet18"):
         family_of("resnet")
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_the_state_is_the_publishers_name_for_name(network: str) -> None:
+def test_state_dict_names_are_the_publishers(network: str) -> None:
     named = {name: one.shape for name, one in theirs(network).state_dict().items()}
     drawn = random_weights(network, 1, 255 * torch.rand(2, 3, 64, 64))
     assert {name: one.shape for name, one in drawn.tensors.items()} == {
@@ -72,7 +72,7 @@ def test_the_state_is_the_publishers_name_for_name(network: str) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_maps_are_the_publishers_and_its_classifier_takes_their_mean(network: str) -> None:
+def test_maps_and_classifier_agree_with_the_publishers_code(network: str) -> None:
     whole, family = theirs(network), family_of(network)
     classifier = whole.get_submodule(family.classifier)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""No subnormal number, and a bound on what that costs: against softmax in loops, and against a reach without an end."""
+"""No subnormal numbers, and a bound on the error: compared with softmax in loops, and with an infinite reach."""
 
 import math
 from itertools import product
@@ -19,7 +19,7 @@ K, C, LEAST = 16, 512, math.exp(-69)
 
 
 def normal(x: Tensor) -> bool:
-    """Whether no number of `x` is subnormal."""
+    """Whether `x` is free of subnormal numbers."""
     sizes = x.detach().abs()
     return not bool(((sizes > 0) & (sizes < torch.finfo(x.dtype).tiny)).any())
 
@@ -35,7 +35,7 @@ def loops(logits: np.ndarray, reach: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_softmax_is_exactly_zero_out_of_reach_and_so_is_its_gradient(dtype: torch.dtype) -> None:
+def test_softmax_and_its_gradient_are_exactly_zero_out_of_reach(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     logits = (-200 * torch.rand(9, 40, dtype=dtype)).requires_grad_()
     made = softmax_within(logits, 0, 69.0)
@@ -51,17 +51,17 @@ def test_softmax_is_exactly_zero_out_of_reach_and_so_is_its_gradient(dtype: torc
 
 
 @pytest.mark.parametrize("reach", [0.0, 1.0, 5.0, 20.0])
-def test_all_outputs_together_move_by_no_more_than_the_bound(reach: float) -> None:
+def test_softmax_changes_by_no_more_than_the_bound(reach: float) -> None:
     torch.manual_seed(1)
     logits = -4 * reach * torch.rand(9, 500, dtype=torch.float64)
     logits[1:, 0], logits[0, 0] = -reach - 1e-9, 0  # the worst case: all but one just out of reach
     moved = (softmax_within(logits, 0, reach) - logits.softmax(dim=0)).abs().sum(dim=0)
-    assert moved.max() <= 2 * 8 * math.exp(-reach) + 1e-14  # of rounding
+    assert moved.max() <= 2 * 8 * math.exp(-reach) + 1e-14  # rounding
     assert reach == 0 or moved[0] > math.exp(-reach)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_stays_so(value: float) -> None:
+def test_non_finite_values_stay_non_finite(value: float) -> None:
     for fill in ([value], [value] * 3):
         logits = torch.tensor([*fill, *[0.0] * (3 - len(fill))])
         assert torch.equal(softmax_within(logits, 0, 69.0).isnan(), logits.softmax(dim=0).isnan())
@@ -69,12 +69,12 @@ def test_what_is_not_finite_stays_so(value: float) -> None:
     assert flushed[0] == value or (math.isnan(value) and flushed[0].isnan())
 
 
-def test_a_flush_is_a_rounding_which_gradients_pass() -> None:
+def test_gradients_pass_through_a_flush_to_zero() -> None:
     x = torch.tensor([1e-31, -1e-39, 0.0, 2e-30, -1.0], requires_grad=True)
     flushed = flush_to_zero(x * 1 + 0)
     assert torch.equal(flushed, torch.tensor([0.0, 0.0, 0.0, 2e-30, -1.0]))
     flushed.sum().backward()
-    assert torch.equal(x.grad, torch.ones(5))  # what a dead channel's centre learns does not end at 0
+    assert torch.equal(x.grad, torch.ones(5))  # the centre of a dead channel still gets a gradient
 
 
 def test_clusters_out_of_reach_are_exactly_zero_and_learn_nothing() -> None:
@@ -91,7 +91,7 @@ def test_clusters_out_of_reach_are_exactly_zero_and_learn_nothing() -> None:
 
 
 def uncut(v: VLAD, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """v_k = sum_i A_i a_k(x_i) (x_i - c_k) of descriptors (N, C), in loops, with no cut."""
+    """v_k = sum_i A_i a_k(x_i) (x_i - c_k) of descriptors (N, C), in loops, without a cut-off."""
     centers = v.centers.detach().numpy()
     made = np.zeros_like(centers)
     for descriptor, weight in zip(x, weights, strict=True):
@@ -103,8 +103,8 @@ def uncut(v: VLAD, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [1, 49])
 @pytest.mark.parametrize("reach", [2.0, 6.0, 12.0])
-def test_residuals_move_by_no_more_than_the_bound(reach: float, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 N (K - 1) e^-r of the assignments, 2 s (N - 1) e^-r of the attention, times |x - c|; sqrt(C) e^-r a flush."""
+def test_residuals_change_by_no_more_than_the_bound(reach: float, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times |x - c|: 2 N (K - 1) e^-r for assignments, 2 s (N - 1) e^-r for attention; plus sqrt(C) e^-r per flush."""
     for module in (attention, precision, vlad):
         monkeypatch.setattr(module, "REACH", reach)
     torch.manual_seed(3)
@@ -120,7 +120,7 @@ def test_residuals_move_by_no_more_than_the_bound(reach: float, scale: int, monk
 
 
 def variants() -> list[dict[str, object]]:
-    """The variants of VLAD that a model can have, all under the shared GRU."""
+    """All variants of VLAD, each with the shared GRU."""
     attentions = [("none", 1, "sum"), *product(("joint", "decoupled"), (1, "N"), ("sum", "mean", "standard"))]
     return [
         {"attention": where, "attention_scale": scale, "attention_pool": pool, "assignment": assignment}
@@ -130,7 +130,7 @@ def variants() -> list[dict[str, object]]:
 
 
 def hostile_model(**changes: object) -> TAVLAD:
-    """A model of 16 centres that are dead in half of the channels, and whose attention is steep."""
+    """A model with 16 centres that are dead in half of the channels, and with steep attention."""
     torch.manual_seed(4)
     centers = torch.nn.functional.normalize(torch.rand(K, C), dim=1)
     centers[:, ::2] = 0
@@ -141,8 +141,8 @@ def hostile_model(**changes: object) -> TAVLAD:
 
 
 def hostile_maps(centers: Tensor) -> Tensor:
-    """Maps (2, 4, C, 7, 7) on the way from one centre to another, whose squared distances then differ by up to 0.3;
-    some of them dead, tiny, subnormal, huge, and with channels that only tiny values are in."""
+    """Maps (2, 4, C, 7, 7) between two centres, to which the squared distances differ by up to 0.3; some are dead,
+    tiny, subnormal or huge, or have channels with tiny values only."""
     torch.manual_seed(5)
     way = torch.linspace(0, 1, 2 * 4 * 49)[:, None]
     near, other = centers[torch.randint(K, (2, 2 * 4 * 49))]
@@ -156,7 +156,7 @@ def hostile_maps(centers: Tensor) -> Tensor:
 
 
 def seen_by_temporal(model: TAVLAD, maps: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """What reaches the temporal model, and the logits."""
+    """The input of the temporal model, and the logits."""
     kept: list[Tensor] = []
     hook = model.temporal.register_forward_pre_hook(lambda _module, inputs: kept.append(inputs[0]))
     logits = model.classify(maps, seen)
@@ -184,7 +184,7 @@ def test_no_subnormal_number_reaches_the_gru_under_any_variant(dtype: torch.dtyp
 
 
 @pytest.mark.parametrize("changes", variants(), ids=lambda one: "-".join(map(str, one.values())))
-def test_in_float64_logits_and_gradients_are_what_they_are_without_the_cut(
+def test_logits_and_gradients_in_float64_are_those_without_the_cut(
     changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = hostile_model(**changes).double()
@@ -202,16 +202,16 @@ def test_in_float64_logits_and_gradients_are_what_they_are_without_the_cut(
     if changes["assignment"] != "hard":
         assert (cut == 0).sum() > (whole == 0).sum()
     scale = 49 if changes["attention_scale"] == "N" else 1
-    traces = whole.abs().amax(dim=3) < 1e-13  # of which the rounding is less than the bound
+    tiny = whole.abs().amax(dim=3) < 1e-13  # small enough that rounding stays below the bound
     bound = (2 * (2 * 49 * (K - 1) + 2 * scale * 48) + math.sqrt(C)) * LEAST
-    assert traces.any() and (cut - whole)[traces].norm(dim=1).max() <= bound
+    assert tiny.any() and (cut - whole)[tiny].norm(dim=1).max() <= bound
     torch.testing.assert_close(scored, scored_whole, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(learned, learned_whole, rtol=1e-9, atol=1e-12 * float(learned_whole.abs().max()))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("changes", variants(), ids=lambda one: "-".join(map(str, one.values())))
-def test_what_is_not_finite_in_maps_is_not_finite_in_the_logits(changes: dict[str, object], value: float) -> None:
+def test_non_finite_maps_give_non_finite_logits(changes: dict[str, object], value: float) -> None:
     model = hostile_model(**changes)
     maps = hostile_maps(model.vlad.centers.detach())
     maps[0, 1, 3, 2, 2] = value

@@ -1,4 +1,4 @@
-"""The whole model: its two entrances agree, its counts are the paper's, its checkpoints rebuild it."""
+"""The whole model: `forward` and `forward_maps` agree, parameter counts are the paper's, checkpoints rebuild it."""
 
 from pathlib import Path
 from typing import get_args
@@ -52,7 +52,7 @@ def test_parameter_counts_of_the_paper():
     assert sum(p.numel() for p in build(classes=101, backbone=False).classifier.parameters()) == 1_654_885
 
 
-def test_select_freezes_all_but_the_parts():
+def test_select_freezes_everything_but_the_parts():
     model = build()
     for part in PARTS:
         named = select(model, [part])
@@ -84,14 +84,14 @@ def test_the_backbone_is_torchvisions():
 
 
 @pytest.mark.parametrize("attention", ["joint", "decoupled", "none"])
-def test_batch_norm_is_frozen_whatever_is_put_into_training_mode(attention):
+def test_batch_norm_stays_frozen_in_training_mode(attention):
     model = TAVLAD(torch.rand(4, 512), ModelSettings(3, **{**PAPER, "attention": attention}))
     model.attach(Backbone("resnet34", pre_relu=False))
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert len(norms) == (43 if attention == "decoupled" else 36)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     for change in (lambda: None, model.train, model.backbone.train, (model.attention_layer4 or model).train):
-        change()  # at first nothing: new modules are in training mode
+        change()  # the first change does nothing: new modules are in training mode
         assert model.training and model.dropout.training and not any(norm.training for norm in norms)
         model(torch.randn(1, 2, 3, 32, 32))
     assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
@@ -111,7 +111,7 @@ def test_batch_norm_is_frozen_whatever_is_put_into_training_mode(attention):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_autocast_changes_no_bit_of_what_follows_the_maps(changes, dtype):
+def test_autocast_changes_no_bit_after_the_maps(changes, dtype):
     model = build(clusters=4, classes=3, hidden=5, backbone=False, **{"dropout": 0.0, **changes})
     drawn = torch.randn(2, 3, 512, 2, 2).to(dtype)
     found = []
@@ -142,7 +142,7 @@ def test_sum_has_equal_logits_on_frames_and_on_their_reversal():
         torch.testing.assert_close(model(frames), model(frames.flip(1)), atol=1e-4, rtol=0)
 
 
-def test_the_descriptor_is_normalised_per_cluster_and_then_as_a_whole():
+def test_the_descriptor_is_normalised_per_cluster_then_as_a_whole():
     model = build(clusters=4, backbone=False)
     h = torch.randn(3, 4, 7, dtype=torch.float64)
     expected = (
@@ -161,7 +161,7 @@ def test_attention_scale_n_makes_weights_of_mean_one():
     )
 
 
-def test_decoupled_attention_stays_when_the_backbone_is_trained():
+def test_decoupled_attention_does_not_change_when_the_backbone_is_trained():
     frames = torch.randn(1, 2, 3, 64, 64)
     seen = {}
     for attention in ("joint", "decoupled"):

@@ -1,4 +1,4 @@
-"""Temporal aggregations against a GRU cell written out in numpy, one cluster and one frame at a time."""
+"""Temporal aggregations, compared with a GRU cell written in numpy, one cluster and one frame at a time."""
 
 from contextlib import nullcontext
 from typing import get_args
@@ -130,7 +130,7 @@ def test_autocast_changes_no_bit_of_output_and_gradients(name, dtype, v):
     assert torch.equal(under[0], model(v.to(under[0].dtype)))
 
 
-def test_an_aggregation_that_could_escape_autocast_cannot_be_made():
+def test_an_aggregation_without_aggregate_cannot_be_made():
     class Mean(temporal.Aggregation):
         def forward(self, v):
             return v.mean(dim=1)

@@ -1,4 +1,4 @@
-"""VLAD against the residuals summed one by one in float64."""
+"""VLAD, compared with residuals summed one by one in float64."""
 
 import numpy as np
 import pytest
@@ -37,9 +37,9 @@ def naive(maps, attention, centers, weight, bias, hard=False):
 @pytest.mark.parametrize("alpha", [3.0, 1000.0])
 def test_it_equals_the_loops(with_attention, assignment, alpha):
     torch.manual_seed(1)
-    centers = unit_rows(5, 8) * torch.linspace(0.7, 0.9, 5, dtype=torch.float64).unsqueeze(1)  # as k-means gives them
+    centers = unit_rows(5, 8) * torch.linspace(0.7, 0.9, 5, dtype=torch.float64).unsqueeze(1)  # as from k-means
     maps = torch.rand(3, 8, 2, 3, dtype=torch.float64)
-    maps[0, :, 0, 0] = 0  # a dead location
+    maps[0, :, 0, 0] = 0  # an all-zero descriptor
     attention = torch.rand(3, 2, 3, dtype=torch.float64) if with_attention else None
     vlad = VLAD(centers, alpha, assignment)
     c = centers.numpy()
@@ -56,7 +56,7 @@ def test_it_equals_the_loops(with_attention, assignment, alpha):
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-10)
 
 
-def test_weight_bias_and_centres_train_apart():
+def test_weight_bias_and_centres_train_separately():
     torch.manual_seed(2)
     vlad = VLAD(unit_rows(4, 6), alpha=2.0)
     with torch.no_grad():

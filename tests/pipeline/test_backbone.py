@@ -58,7 +58,7 @@ def test_another_file_at_the_same_path_is_noticed(project: Path) -> None:
     [
         ("mobilenet_v3_large", "two linear layers"),
         ("convnext_tiny", "normalises after pooling"),
-        ("densenet121", "last ReLU stands outside"),
+        ("densenet121", "last ReLU is not part"),
         ("resnet", "'resnet34', 'resnet18'"),
     ],
 )
