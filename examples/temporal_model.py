@@ -21,7 +21,7 @@ from tavlad.model.temporal import Aggregation
 EPOCHS, BATCH, HIDDEN = 10, 16, 32
 
 
-class Convolution(Aggregation):
+class SharedConvolution(Aggregation):
     """One convolution over three frames, shared by all clusters, and the largest answer over time."""
 
     def __init__(self, channels: int, hidden: int, clusters: int):
@@ -41,7 +41,7 @@ data, split = Path(sys.argv[1]), sys.argv[2]
 torch.manual_seed(1)
 model = TAVLAD.from_checkpoint(data / "stage1" / split)  # its codebook and attention stay as they are
 channels = model.vlad.centers.shape[1]
-model.temporal = Convolution(channels, HIDDEN, model.clusters)
+model.temporal = SharedConvolution(channels, HIDDEN, model.clusters)
 model.classifier = nn.Linear(model.clusters * HIDDEN, model.settings.classes)
 parts = select(model, HEAD)  # only the temporal model and the classifier train
 optimiser = torch.optim.Adam([one for named in parts.values() for one in named.values()], lr=0.01)
