@@ -66,8 +66,8 @@ def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stage2.train", f"nothing is left to train: this variant has no {' and no '.join(sorted(absent))}"
 
 
-def check_splits(names: Sequence[str], layout: str, path: Path | str = "dvc.yaml") -> None:
-    """Raise an InputError if one of `names`, the splits of `path`, is no plain word or no split of `layout`.
+def check_splits(names: Sequence[str], layout: str, root: Path, path: Path | str = "dvc.yaml") -> None:
+    """Raise an InputError if one of `names`, the splits of `path`, is no plain word or no split of `layout` at `root`.
 
     A shell reads them in commands.
     """
@@ -78,7 +78,7 @@ def check_splits(names: Sequence[str], layout: str, path: Path | str = "dvc.yaml
         raise InputError(
             f"{path}: the names of splits are of small letters and digits alone, not {', '.join(map(repr, odd))}."
         )
-    if words := to_change(names, LAYOUTS[layout].splits, path):
+    if words := to_change(names, LAYOUTS[layout].splits(root), path):
         raise InputError(f"{words}\nThis line stands for all stages; `dvc repro` goes on from there.")
 
 
@@ -98,7 +98,8 @@ def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
 def main(codes: Path, splits: tuple[str, ...]) -> None:
     """Check params.yaml and each --split, and write the digest of each stage's code, by which DVC sees it, to CODES."""
     check_params()
-    check_splits(splits, Dataset.load().layout)
+    dataset = Dataset.load()
+    check_splits(splits, dataset.layout, Path(dataset.root))
     fresh(codes)
     for stage in STAGES:
         (codes / f"{stage}.txt").write_text(f"{digest_of(stage)}\n", encoding="utf-8", newline="\n")

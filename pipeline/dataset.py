@@ -17,7 +17,7 @@ class Dataset(Section):
 
     section: ClassVar[str] = "dataset"
     root: str
-    layout: Literal["ucf101", "hmdb51", "folders", "split_folders"]
+    layout: Literal["ucf101", "hmdb51", "folders", "split_folders", "csv"]
     classes: list[str]
     limit: int = Field(ge=0)
     groups: str

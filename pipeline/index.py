@@ -27,16 +27,20 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(output: Path) -> None:
     """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, pairs, boxes, exclusions."""
-    from tavlad.data import balance, boxes, hashing, indexing, reversal, table
+    from tavlad.data import balance, boxes, dag, hashing, indexing, reversal, table
+    from tavlad.errors import InputError
 
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     root = dataset.folder()
     with store.output("index", output):
         index = indexing.build_index(root, dataset.layout, dataset.rules(parameters.seed))
+        trained = dag.read_trained_splits() if Path(dag.FILE).exists() else []
+        if words := dag.to_change(trained, table.SPLITS[: len(index.splits)]):
+            raise InputError(f"index: {words}")
         clips = hashing.hashed(root, index.clips, store)
         fresh(output)
         table.write_clips(output / "clips.csv", clips)
-        for name, split in zip(indexing.LAYOUTS[dataset.layout].splits, index.splits, strict=True):
+        for name, split in zip(table.SPLITS, index.splits, strict=False):
             table.write_split(output / f"{name}.csv", split)
         table.write_classes(output / "classes.txt", index.classes)
         reversal.write_pairs(output / reversal.FILE, index.pairs)

@@ -107,7 +107,7 @@ def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Se
             f"and dataset.layout to {inventory.layout}"
         )
     trained = dag.read_trained_splits() if Path(dag.FILE).exists() else []
-    if words := dag.to_change(trained, LAYOUTS[inventory.layout].splits):
+    if words := dag.to_change(trained, LAYOUTS[inventory.layout].splits(folder)):
         console.warn(f"before `dvc repro`: {words}")
 
 

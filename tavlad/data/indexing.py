@@ -1,14 +1,13 @@
 """From a data set's folder to its clips and checked splits: the one place that knows all layouts."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tavlad.data import selection, splits
-from tavlad.data.layouts import folders, hmdb51, split_folders, ucf101
-from tavlad.data.listing import Layout, Listing, Problem, printable
+from tavlad.data.layouts import folders, hmdb51, labels, split_folders, ucf101
+from tavlad.data.listing import Layout, Listing, Problem, printable, unwritable
 from tavlad.data.reversal import (
     Pairs,
     both_ways,
@@ -27,9 +26,9 @@ LAYOUTS = {
     "hmdb51": hmdb51.LAYOUT,
     "folders": folders.LAYOUT,
     "split_folders": split_folders.LAYOUT,
+    "csv": labels.LAYOUT,
 }
 ADVICE = "Nothing was written. Repair the lists or the files, or name clips to leave out in dataset.exclude."
-UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line and paragraph separators
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,13 @@ def build_index(root: Path, layout: str, rules: Rules) -> Index:
         grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # the others are excluded
         made = splits.folds(grouped, rules.seed)
     if validation and any(split.validation for split in made):
-        raise_all([*problems, ("dataset.validation", "val/ is the validation part: set 0, or take that folder away")])
+        raise_all([*problems, ("dataset.validation", "there is a validation part: set 0, or take its clips away")])
     if validation:
         made = [splits.carve(split, by_id, validation, rules.seed) for split in made]
     absent = [""] * (len(SPLITS) - len(made))  # excluded.csv has a column for each of SPLITS
     excluded = {one: [splits.part_of(split, one) for split in made] + absent for one in sorted(left_out)}
     made = [splits.without(split, left_out) for split in made]
-    for name, split in zip(chosen.splits, made, strict=True):
+    for name, split in zip(SPLITS, made, strict=False):
         problems += splits.check_parts(name, split, by_id)
         if not listing.problems:  # a line that was not understood would make its class look empty
             problems += splits.check_classes(name, split, by_id, listing.classes)
@@ -99,12 +98,12 @@ def selected_of(listing: Listing, layout: Layout, rules: Rules) -> Listing:
     listing = selection.of_classes(listing, rules.classes)
     if not rules.limit:
         return listing
-    least = max(2, len(layout.splits))
+    least = max(2, len(listing.splits or SPLITS))
     if rules.limit < least:
         reason = f"{rules.limit} clips of a class are not enough to train and to hold out in each split: "
         listing.problems.append(("dataset.limit", f"{reason}{least} are the least, 0 takes all"))
     pattern = _pattern(rules.groups)
-    groups = {path: _group(path, label, layout, pattern) or path for path, label in listing.labels.items()}
+    groups = {name: _group(name, listing, layout, pattern) or name for name in listing.labels}
     return selection.limited(listing, groups, rules.limit, rules.seed)
 
 
@@ -140,25 +139,31 @@ def _clips(
     """The clips of `listing`, sorted by id, and its problems with those of ids, names and groups."""
     problems = list(listing.problems)
     clips: dict[str, Clip] = {}
-    for path, label in sorted(listing.labels.items()):
-        one = clip_id(path)
-        group = _group(path, label, layout, pattern)
-        if any(unicodedata.category(letter) in UNWRITABLE for letter in path):
+    for name, label in sorted(listing.labels.items()):
+        one, row = clip_id(name), listing.rows.get(name)
+        path, *times = (row.path, row.start, row.end) if row else (name,)
+        group = _group(name, listing, layout, pattern)
+        if unwritable(path):
             problems.append((ascii(path), "the name holds bytes that are not UTF-8, or control characters: rename it"))
         if one in clips and one not in left_out:
             problems.append((one, f"duplicate id: {clips[one].path} and {path} differ in the suffix only"))
         if group is None and one not in left_out:
             problems.append((path, "no group in the file name: repair dataset.groups, or exclude the clip"))
-        status = "missing" if path in listing.missing else "present"
-        clips[one] = Clip(one, path, label, group or one, "", status)
+        if row and name in listing.missing and one not in left_out:
+            problems.append((row.place, f"{path} is missing: there is no such file below dataset.root"))
+        status = "missing" if name in listing.missing else "present"
+        clips[one] = Clip(one, path, label, group or one, "", status, *times)
     return [clips[one] for one in sorted(clips)], problems
 
 
-def _group(path: str, label: str, layout: Layout, pattern: re.Pattern[str] | None) -> str | None:
-    """The group of the video at `path`, None where its name has none."""
-    name = PurePosixPath(path).name
-    match = pattern.search(name) if pattern else None
-    return (match and match[1]) if pattern else layout.group(clip_id(path), label, name)
+def _group(name: str, listing: Listing, layout: Layout, pattern: re.Pattern[str] | None) -> str | None:
+    """The group of the clip that `listing` has as `name`, None where the name of its file has none."""
+    row = listing.rows.get(name)
+    file = PurePosixPath(row.path if row else name).name
+    match = pattern.search(file) if pattern else None
+    if pattern:
+        return match and match[1]
+    return row.group if row else layout.group(clip_id(name), listing.labels[name], file)
 
 
 def _pattern(groups: str) -> re.Pattern[str] | None:

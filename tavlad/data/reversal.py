@@ -5,10 +5,10 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tavlad.data.listing import Problem, read_lines
-from tavlad.data.table import Clip, Split, clip_id
+from tavlad.data.table import Clip, Split, segment_id
 
 Pairs = Sequence[tuple[str, str]]  # of classes, each the reversal of the other; all classes are in one, or none
 
@@ -23,9 +23,9 @@ def reversed_class(label: str) -> str:
 
 
 def reversal_id(one: str) -> str:
-    """The id of the reversal of the clip id `one`, "<folder>/<name>": its folder is named as its class is."""
+    """The id of the reversal of the clip id `one`, "<folder>/<name>": its folder is named as a class would be."""
     folder, _, name = one.rpartition("/")
-    return f"{reversed_class(folder)}/{name}"
+    return f"{reversed_class(folder)}/{name}" if folder else reversed_class(name)
 
 
 def reversal(clip: Clip) -> Clip:
@@ -35,7 +35,7 @@ def reversal(clip: Clip) -> Clip:
 
 def originals(clips: Iterable[Clip]) -> dict[str, str]:
     """The id of the original by the id of each of `clips` that is a reversal."""
-    named = ((clip.id, clip_id(clip.path)) for clip in clips)
+    named = ((clip.id, segment_id(clip.path, clip.start, clip.end)) for clip in clips)
     return {one: original for one, original in named if one == reversal_id(original)}
 
 
@@ -60,7 +60,7 @@ def obstacles(clips: Mapping[str, Clip], classes: Sequence[str]) -> list[Problem
         for one, clip in clips.items()
         if reversal_id(one) in clips
     ]
-    folders = sorted({one.split("/")[-2] for one in clips})
+    folders = sorted({PurePosixPath(one).parent.name for one in clips})
     long = [folder for folder in folders if len(os.fsencode(reversed_class(folder))) > LONGEST]
     return problems + [(folder, f"dataset.reversed: its reversal's name has over {LONGEST} bytes") for folder in long]
 

@@ -12,9 +12,9 @@ SPLITS = ("split1", "split2", "split3")
 
 @dataclass(frozen=True)
 class Clip:
-    """One listed video.
+    """One listed video, or a segment of one, from `start` to `end` (seconds; "" in a whole video).
 
-    `path` is relative to the root of the data set and `id` is `path` without its suffix; clips of one `group` never lie
+    `path` is relative to the root of the data set and `id` that of `segment_id`; clips of one `group` never lie
     on two sides of a split; `status` is "present" or "missing"; `digest` is the SHA-256 of the file, "" if missing.
     """
 
@@ -24,6 +24,8 @@ class Clip:
     group: str
     digest: str
     status: str
+    start: str = ""
+    end: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Split:
 def clip_id(path: str) -> str:
     """The id of the clip at `path`: the path without its suffix."""
     return str(PurePosixPath(path).with_suffix(""))
+
+
+def segment_id(path: str, start: str, end: str) -> str:
+    """The id of a segment of the video at `path`, "<path>@<start>-<end>"; without times, that of the whole."""
+    return f"{clip_id(path)}@{start}-{end}" if start or end else clip_id(path)
 
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:

@@ -7,41 +7,45 @@ from pathlib import Path
 
 from tavlad.data.reversal import originals
 from tavlad.data.table import Clip
+from tavlad.data.times import milliseconds
 from tavlad.errors import InputError
 from tavlad.store.inputs import Input
 from tavlad.store.making import Result, made_all
 from tavlad.store.store import Store
 from tavlad.video import backwards, decode
 from tavlad.video.frames import read_frame_facts, read_frames_recipe
+from tavlad.video.timing import Span
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The fewest frames; the share of the header's frames that may be `missing`; the errors that the decoder may
-    conceal, or flag, for each frame that decodes (`damage`)."""
+    """The fewest frames of a clip; the share of the header's frames that may be `missing` from the file; the errors
+    that the decoder may conceal, or flag, for each frame that decodes (`damage`), up to the end of the clip."""
 
     min_frames: int
     missing: float
     damage: float
 
-    def doubt(self, decoded: int, header: int, errors: int) -> str | None:
+    def doubt(self, decoded: int, header: int, errors: int, part: tuple[int, int] | None = None) -> str | None:
         """Why a clip cannot be trusted of which so many frames decode, are in the header, and so many errors; or None.
 
-        A `header` of 0 says nothing.
+        A `header` of 0 says nothing. A segment is the `part` of the frames of its file from one number up to another.
         """
-        if decoded < self.min_frames:
-            return f"only {decoded} frames decode, fewer than min_frames: {self.min_frames}"
+        begin, end = part or (0, decoded)
+        if end - begin < self.min_frames:
+            return f"only {end - begin} frames decode, fewer than min_frames: {self.min_frames}"
         if decoded < (1 - self.missing) * header:
             return f"the header says {header} frames, only {decoded} decode"
-        if errors > self.damage * decoded:
+        if errors > self.damage * end:
             most = f"damage: {self.damage:g} a frame"
-            return f"the decoder conceals {errors} errors in {decoded} frames, more than {most}"
+            return f"the decoder conceals {errors} errors in {end} frames, more than {most}"
         return None
 
 
 STAGE = "decode"
 NAMED = 3  # damaged clips that the warning names, those with the most errors
-COUNTS = "decoded_count", "header_count", "corrupt", "concealed"  # of the facts of a clip
+COUNTS = "decoded_count", "header_count", "begin", "end", "corrupt", "concealed"  # of the facts of a clip
+ERRORS = slice(COUNTS.index("corrupt"), None)  # of these
 ADVICE = "Repair these files, or name their ids under dataset.exclude in params.yaml. All other clips' frames are kept."
 
 
@@ -50,14 +54,17 @@ def decode_all(
 ) -> Iterator[Result]:
     """What became of each of `clips`, whose files lie below `root`: its frame file in `store`, or the reason.
 
-    Reversals come last, each with an entry of its own, made from that of its original; or it fails for the same reason.
+    The segments of a file come together, so that they are one job. Reversals come last, each with an entry of its own,
+    made from that of its original; or it fails for the same reason.
     """
     each, found, reversals = {}, dict[str, Result](), originals(clips)
-    for clip in clips:
+    first = {clip.path: number for number, clip in reversed([*enumerate(clips)])}
+    for clip in sorted(clips, key=lambda clip: first[clip.path]):
         if clip.status == "missing":
             yield Result(clip.id, None, reason="is listed, but the file is missing")
         elif clip.id not in reversals:
-            each[clip.id] = decode.Video(clip.id, Input(root / clip.path, clip.digest))
+            span = Span(milliseconds(clip.start), milliseconds(clip.end)) if clip.end else None
+            each[clip.id] = decode.Video(clip.id, Input(root / clip.path, clip.digest), span)
     for result in made_all(store, STAGE, decode.make_frames, sampling, each, limits, _recipe):
         found[result.name] = result
         yield result
@@ -98,8 +105,8 @@ class Tally:
         reason: str | None = result.reason
         if result.path is not None:
             facts = read_frame_facts(result.path)
-            decoded, header, *errors = counts = tuple(facts[name] for name in COUNTS)
-            reason = self.tolerance.doubt(decoded, header, sum(errors))
+            decoded, header, begin, end, *errors = counts = tuple(facts[name] for name in COUNTS)
+            reason = self.tolerance.doubt(decoded, header, sum(errors), (begin, end))
         if reason or result.path is None:
             self.bad.append((result.name, reason or ""))
             return None
@@ -117,13 +124,14 @@ class Tally:
         if self.bad:
             title = f"{len(self.bad)} of {len(self.bad) + self.good} clips cannot be used"
             raise InputError(title, sorted(self.bad), ADVICE)
-        errors = {clip: sum(counts[2:]) for clip, counts in self.counts.items() if sum(counts[2:])}
+        errors = {clip: sum(counts[ERRORS]) for clip, counts in self.counts.items() if sum(counts[ERRORS])}
         worst = sorted(errors, key=lambda clip: (-errors[clip], clip))[:NAMED]
         names = ", ".join(f"{clip} ({errors[clip]})" for clip in worst) + (", ..." if len(errors) > NAMED else "")
         return f"{len(errors)} clips decode with errors that the decoder conceals: {names}" if names else None
 
     def write_counts(self, path: Path) -> None:
-        """Write CSV: clip, frames that decode, frames by its header (0: unknown), flags of damage, errors concealed."""
+        """Write CSV: clip, frames of its file that decode, frames by its header (0: unknown), the first of the clip and
+        the one after its last, flags of damage and errors concealed up to there."""
         with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["clip", *COUNTS])

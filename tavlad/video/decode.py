@@ -1,13 +1,16 @@
-"""From a video file to its file of frames; its imports decide what is stored."""
+"""From a video file to its files of frames; its imports decide what is stored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tavlad.store.inputs import Input
-from tavlad.video.frames import write_frames
+from tavlad.video.cutting import read_segments
+from tavlad.video.frames import DecodedClip, to_jpeg, write_frames, write_jpegs
 from tavlad.video.reader import read_clip
+from tavlad.video.timing import Span
 from tavlad.video.workers import Failure, supervise
 
 if TYPE_CHECKING:  # workers import this module, and need not wait for the store
@@ -25,10 +28,11 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Video:
-    """A clip's id, and its file."""
+    """A clip's id, its file, and which time of it the clip is, if not all."""
 
     clip: str
     file: Input
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -36,24 +40,75 @@ class Limits:
     """What a clip may cost, and how many are decoded at once (at least one)."""
 
     workers: int
-    deadline: float  # seconds
+    deadline: float  # seconds; where a file has segments, for each thousand of its frames
     megabytes: int
+
+
+class Wanted(NamedTuple):
+    """A clip of a file that is still to be made: its id, time in ms (None: all), the file to write, its recipe."""
+
+    clip: str
+    times: tuple[int, int] | None
+    output: str
+    recipe: str
+
+
+Job = tuple[str, list[Wanted], int, int, int]  # what `decode_file` takes: plain values, which any process can be sent
 
 
 def make_frames(
     sampling: Sampling, places: Iterator[tuple["Place", Video]], limits: Limits
 ) -> Iterator[tuple["Place", str]]:
-    """Fill each place with the frames of its video, in supervised workers; each place, and why it was not filled."""
+    """Fill each place with the frames of its video, in supervised workers; each place, and why it was not filled.
+
+    The segments of a file that follow one another are one job: a whole video is one by itself.
+    """
     sizes = sampling.frames, sampling.short_side, sampling.jpeg_quality
     waiting: dict[str, Place] = {}
 
-    def jobs() -> Iterator[tuple[str, str, str, int, int, int, str]]:
-        for place, video in places:
-            waiting[place.key] = place
-            yield str(video.file.path), str(place.path), video.clip, *sizes, place.key
+    def jobs() -> Iterator[Job]:
+        for _, group in groupby(places, lambda one: (one[1].file.path, one[1].span is None and one[1].clip)):
+            wanted: list[Wanted] = []
+            for place, video in group:
+                file, span = video.file.path, video.span
+                times = (span.start, span.end) if span else None
+                wanted.append(Wanted(video.clip, times, str(place.path), place.key))
+                waiting[place.key] = place
+            yield str(file), wanted, *sizes
 
-    for job, outcome in supervise(decode_clip, jobs(), limits.workers, limits.deadline, limits.megabytes):
-        yield waiting.pop(job[-1]), outcome.reason if isinstance(outcome, Failure) else ""
+    for (_, wanted, *_), outcome in supervise(decode_file, jobs(), limits.workers, limits.deadline, limits.megabytes):
+        reasons = [outcome.reason] * len(wanted) if isinstance(outcome, Failure) else outcome
+        for one, reason in zip(wanted, reasons, strict=True):
+            yield waiting.pop(one.recipe), reason
+
+
+def decode_file(
+    video: str, wanted: Sequence[Sequence[Any]], count: int, short_side: int, jpeg_quality: int
+) -> list[str]:
+    """Write the file of each `Wanted` clip of the file `video`; why each was not written, "" if it was.
+
+    The clips are segments, made in one pass, or one whole video. Raises BadVideo for what is wrong with all of them.
+    """
+    clips = [Wanted(*one) for one in wanted]
+    spans = [Span(*one.times) for one in clips if one.times]
+    if not spans:
+        (one,) = clips
+        decode_clip(video, one.output, one.clip, count, short_side, jpeg_quality, one.recipe)
+        return [""]
+    done: dict[int, tuple[dict[str, Any], list[int]]] = {}
+
+    def take(number: int, clip: DecodedClip) -> None:
+        jpegs = to_jpeg(clip.frames, jpeg_quality)
+        Path(f"{clips[number].output}.jpegs").write_bytes(b"".join(jpegs))  # not kept: a file may have any number
+        done[number] = clip.facts() | {"jpeg_quality": jpeg_quality}, [len(jpeg) for jpeg in jpegs]
+
+    decoded, failed = read_segments(video, spans, count, short_side, take)
+    for number, (facts, lengths) in done.items():
+        one = clips[number]
+        packed = Path(f"{one.output}.jpegs").read_bytes()
+        jpegs = [packed[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+        write_jpegs(Path(one.output), one.clip, jpegs, facts | {"decoded_count": decoded}, one.recipe)
+    return [failed.get(number, "") for number in range(len(clips))]
 
 
 def decode_clip(

@@ -1,7 +1,7 @@
 """The frame store: a clip as decoded, and its file of JPEG frames with the facts of their decoding."""
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +21,9 @@ class DecodedClip:
 
     `pts` are seconds (nan where the file gives none); `rotation` is the angle, in degrees counter-clockwise, by which
     the file asks to be turned; `header_count` is what the header promises to show, 0 where it says nothing; `width`,
-    `height` and `interlaced` are those of the first sampled frame as coded; `corrupt` counts the packets and frames
-    that were flagged as damaged, `concealed` the errors that FFmpeg reported and carried on from.
+    `height` and `interlaced` are those of the first sampled frame as coded. Of the `decoded_count` frames of the file
+    the clip is those from `begin` on, before `end`, which `indices` number as well. Up to there `corrupt` counts the
+    packets and frames that were flagged as damaged, `concealed` the errors that FFmpeg reported and carried on from.
     """
 
     frames: np.ndarray
@@ -31,6 +32,8 @@ class DecodedClip:
     fps: float
     header_count: int
     decoded_count: int
+    begin: int
+    end: int
     rotation: int
     width: int
     height: int
@@ -86,17 +89,19 @@ def _encoded(frame: np.ndarray, quality: int) -> bytes:
 
 def write_frames(path: Path, clip_id: str, decoded: DecodedClip, quality: int, recipe: str) -> None:
     """Write the clip's frames and facts to a new file at `path`; the same input gives the same bytes."""
-    jpegs = to_jpeg(decoded.frames, quality)
+    write_jpegs(path, clip_id, to_jpeg(decoded.frames, quality), {**decoded.facts(), "jpeg_quality": quality}, recipe)
+
+
+def write_jpegs(path: Path, clip_id: str, jpegs: Sequence[bytes], facts: Mapping[str, Any], recipe: str) -> None:
+    """`write_frames` for frames that are JPEGs already; `facts` are those of the clip, and their quality."""
     offsets = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
-    facts = decoded.facts()
     data = np.frombuffer(b"".join(jpegs), np.uint8)
     with created(path) as file:
         file.create_dataset("jpeg", data=data, chunks=data.shape, fletcher32=True)
         file.create_dataset("offsets", data=offsets)
         for name, dtype in ARRAYS.items():  # as datasets: HDF5 allows an attribute 64 kB
             file.create_dataset(name, data=np.asarray(facts[name], dtype))
-        about = {"clip": clip_id, "recipe": recipe, "jpeg_quality": quality}
-        for name, value in (about | facts).items():
+        for name, value in {"clip": clip_id, "recipe": recipe, **facts}.items():
             if name not in ARRAYS:
                 file.attrs[name] = value
 

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.container import InputContainer
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from tavlad.video.batch import Tolerance
 from tavlad.video.frames import to_jpeg
-from tavlad.video.grid import Clock, grid_of, taken, with_ends
+from tavlad.video.grid import grid_of, taken, with_ends
 from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video, promised
-from tavlad.video.stream import RATES, USUAL_RATE, Upright
+from tavlad.video.stream import Upright
+from tavlad.video.timing import duration_of, rate_of, timed_frames
 
 MOST = 1000  # frames decoded for a part, though few be taken: its end is also the progress that is shown
 TRUST = Tolerance(min_frames=1, missing=0.1, damage=1.0)  # as the presets' `decode`
@@ -65,15 +63,15 @@ def _parts(
 ) -> Iterator[tuple[Part, list[bytes]]]:
     """The parts of a video, each with the JPEGs of up to `count` frames; the last one is repeated for whoever asks."""
     with counted_errors() as errors, opened_video(video) as (container, stream):
-        rate, seen, flags = _rate(stream), 0, [0]
+        rate, seen, flags = rate_of(stream), 0, [0]
         upright = Upright(video, aspect_of(stream), short_side)
-        header, about = promised(container, stream), (str(rate), _duration(container, stream))
+        header, about = promised(container, stream), (str(rate), duration_of(container, stream))
         grid = grid_of(window, stride, count, rate)
         takes: list[list[int]] = []
         jpegs: list[bytes] = []
         until, begun = Fraction(0), 0
         try:
-            for until, frame, numbers in taken(with_ends(_timed(container, stream, rate, flags), rate), grid):
+            for until, frame, numbers in taken(with_ends(timed_frames(container, stream, rate, flags), rate), grid):
                 seen += 1
                 if numbers:
                     takes.append(numbers)
@@ -87,29 +85,3 @@ def _parts(
     yield Part(takes, list(map(len, jpegs)), str(until), True, doubt, *about), jpegs
     while True:  # one part was asked for ahead
         yield Part([], [], str(until), True, doubt, *about), []
-
-
-def _timed(
-    container: InputContainer, stream: VideoStream, rate: Fraction, flags: list[int]
-) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Every frame with its time; what is flagged as damaged is counted in `flags`."""
-    clock = Clock(rate)
-    for packet in container.demux(stream):
-        flags[0] += packet.is_corrupt
-        for frame in packet.decode():
-            flags[0] += frame.is_corrupt
-            tick = frame.time_base or Fraction(0)
-            stamp = frame.pts * tick if frame.pts is not None and tick else None
-            yield clock.time(stamp, tick), frame
-
-
-def _rate(stream: VideoStream) -> Fraction:
-    """Frames a second by the header: of its two rates the first that can be, else 25."""
-    rates = (stream.guessed_rate, stream.average_rate)
-    return next((Fraction(rate) for rate in rates if rate and RATES[0] <= rate <= RATES[1]), USUAL_RATE)
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds by the header; 0 where it says nothing."""
-    said = (stream.duration or 0) * (stream.time_base or 0), Fraction(container.duration or 0, av.time_base)
-    return float(next(filter(lambda seconds: seconds > 0, said), 0))

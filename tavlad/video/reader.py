@@ -63,6 +63,8 @@ def _read(path: Path | str, count: int, size: Callable[[VideoFrame, Fraction], t
         fps=scan.fps,
         header_count=scan.header_count,
         decoded_count=scan.decoded_count,
+        begin=0,
+        end=scan.decoded_count,
         rotation=int(first.rotation),
         width=first.width,
         height=first.height,

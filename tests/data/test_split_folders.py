@@ -57,7 +57,7 @@ def test_val_is_optional_and_a_share_can_take_its_place(tmp_path: Path) -> None:
     assert sorted(carved.train + carved.validation) == sorted(plain.train)
     write(root / "val/a/9.mp4")
     rows = failures(root, validation=0.25)
-    assert rows == ["dataset.validation: val/ is the validation part: set 0, or take that folder away"]
+    assert rows == ["dataset.validation: there is a validation part: set 0, or take its clips away"]
 
 
 def test_a_reversal_is_in_the_part_of_its_original(tmp_path: Path) -> None:

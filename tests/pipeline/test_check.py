@@ -103,7 +103,7 @@ def test_a_stage_that_would_run_other_code_stops(tmp_path: Path, written: str | 
 @pytest.mark.parametrize("name", ["split 1", "a;b", "Split1", "$x", "", "é"])
 def test_a_split_that_is_no_plain_word_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(TavladError, match="small letters and digits alone, not"):
-        check_splits(["split1", name], "folders")
+        check_splits(["split1", name], "folders", tmp_path)
 
 
 DAG = """\
@@ -119,13 +119,13 @@ def test_a_split_that_the_layout_has_not_is_refused_with_the_line_to_change(tmp_
     file.write_text(DAG)
     trained = read_trained_splits(file)
     with pytest.raises(TavladError) as caught:
-        check_splits(trained, "folders", file)
+        check_splits(trained, "folders", tmp_path, file)
     lines = str(caught.value).splitlines()
     assert lines[0].endswith(f"split1, split2, split3: change line 4 of {file} to")
     assert lines[0].startswith(f"split4, split9 of {file} are not among the splits of this layout")
     assert lines[1] == "  - splits: {split: [split1]}"
     file.write_text("vars:\n" + lines[1])
-    check_splits(read_trained_splits(file), "folders", file)
+    check_splits(read_trained_splits(file), "folders", tmp_path, file)
 
 
 @pytest.mark.parametrize(

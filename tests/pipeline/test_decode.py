@@ -177,6 +177,8 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
         "clip": "close/plain",
         "decoded_count": "22",
         "header_count": "22",
+        "begin": "0",
+        "end": "22",
         "corrupt": "0",
         "concealed": "0",
     }

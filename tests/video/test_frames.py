@@ -35,6 +35,8 @@ def decoded(frames) -> DecodedClip:
         fps=25.0,
         header_count=10,
         decoded_count=9,
+        begin=0,
+        end=9,
         rotation=-90,
         width=320,
         height=240,

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from tavlad.data.listing import Layout, Listing, Lists, Official, lists_folder, locate, misplaced, read_lines, visible
+from tavlad.data.listing import Layout, Listing, Official, misplaced, read_lines, visible
+from tavlad.data.lists import Lists, lists_folder, locate
 
 LIST_NAME = re.compile(r"(.+)_test_split[123]\.txt")
 LINE = re.compile(r"(.+\.\w+)\s+([012])")

@@ -1,5 +1,6 @@
 """The layout of one fixed split: train/, val/ (where there is one) and test/, with one folder per class in each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tavlad.data.layouts.folders import add_classes, notes_on, own_group
@@ -36,4 +37,9 @@ def read_split_folders(root: Path) -> Listing:
     return listing
 
 
-LAYOUT = Layout(read_split_folders, own_group, splits=SPLITS[:1])
+def one_split(root: Path) -> Sequence[str]:
+    """The name of the split that the folders are."""
+    return SPLITS[:1]
+
+
+LAYOUT = Layout(read_split_folders, own_group, splits=one_split)

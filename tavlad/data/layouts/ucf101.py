@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from tavlad.data.listing import Layout, Listing, Lists, Official, Problem, lists_folder, locate, misplaced, read_lines
+from tavlad.data.listing import Layout, Listing, Official, Problem, misplaced, read_lines
+from tavlad.data.lists import Lists, lists_folder, locate
 
 GROUP = re.compile(r"_(g\d+)_")
 CLASS_LINE = re.compile(r"(\d+)\s+(.+)")
