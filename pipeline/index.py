@@ -1,6 +1,7 @@
 """Stage `index`: which clips there are, their labels, groups and digests, and the three splits. Reads no pixel."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from pydantic import Field
 from pipeline.code import own_code
 from pipeline.dataset import Dataset
 from tavlad import console
-from tavlad.params import Section
+from tavlad.params import Section, available_cpus
 from tavlad.store.making import fresh
 from tavlad.store.store import Store
 
@@ -29,11 +30,13 @@ def main(output: Path) -> None:
     """Write the tables of the data set at dataset.root to OUTPUT: clips, splits, classes, pairs, boxes, exclusions."""
     from tavlad.data import balance, boxes, dag, hashing, indexing, reversal, table
     from tavlad.errors import InputError
+    from tavlad.video.ends import segments_beyond
 
     dataset, parameters, store, start = Dataset.load(), Parameters.load(), Store.open(), time.monotonic()
     root = dataset.folder()
     with store.output("index", output):
-        index = indexing.build_index(root, dataset.layout, dataset.rules(parameters.seed))
+        beyond = partial(segments_beyond, workers=available_cpus())
+        index = indexing.build_index(root, dataset.layout, dataset.rules(parameters.seed), beyond)
         trained = dag.read_trained_splits() if Path(dag.FILE).exists() else []
         if words := dag.to_change(trained, table.SPLITS[: len(index.splits)]):
             raise InputError(f"index: {words}")

@@ -1,16 +1,19 @@
 """What a run costs: each stage's own code is timed on a few clips, and multiplied by what the data set holds."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
 from tavlad import device as devices
+from tavlad.checking.dataset import Inventory
 from tavlad.checking.estimate import GPU_STEPS, Cost, Settings, Stopwatch, clock
 from tavlad.data.table import Examples
+from tavlad.data.times import milliseconds
 from tavlad.features import extraction
 from tavlad.features.backbone import Weights, write_backbone
 from tavlad.features.cache import read_shape
@@ -23,7 +26,7 @@ from tavlad.params import available_cpus
 from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
 from tavlad.store.store import Store
-from tavlad.video.decode import decode_clip
+from tavlad.video.decode import Wanted, decode_file
 from tavlad.video.jpeg import load_frames
 
 VIEWS = 2  # of each clip, the centre crop and an augmented one, stand for all
@@ -31,7 +34,28 @@ NONE = Examples((), ())
 WEIGHTS_SEED = 1  # of the drawn weights that stand in for ImageNet's: they cost the same
 
 
-def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
+@dataclass(frozen=True)
+class Sample:
+    """A clip to measure: its file, and for one of its `segments`, which are decoded together, the time (ms)."""
+
+    file: Path
+    times: tuple[int, int] | None = None
+    segments: int = 1
+
+
+def samples(root: Path, names: Sequence[str], inventory: Inventory) -> list[Sample]:
+    """Those of the clips `names` of an inventory of `root`."""
+    entries = [inventory.entries.get(name) for name in names]
+    shared = Counter(one.path for one in inventory.entries.values() if one.end)
+    return [
+        Sample(root / entry.path, (milliseconds(entry.start), milliseconds(entry.end)), shared[entry.path])
+        if entry and entry.end
+        else Sample(root / (entry.path if entry else name))
+        for name, entry in zip(names, entries, strict=True)
+    ]
+
+
+def measure(videos: Sequence[Sample], classes: int, settings: Settings) -> Cost:
     """The cost of `videos`, which decode, by really decoding, extracting, training and scoring them.
 
     What is slow the first time, and only then, is left out. RuntimeError or ValueError where a stage would fail: no
@@ -57,16 +81,17 @@ def measure(videos: Sequence[Path], classes: int, settings: Settings) -> Cost:
         return Cost(decode, extract, trained, tuned, evaluate, size, one_view * settings.extract.views)
 
 
-def _decode(videos: Sequence[Path], ids: Sequence[str], frames: Path, settings: Settings) -> float:
+def _decode(videos: Sequence[Sample], ids: Sequence[str], frames: Path, settings: Settings) -> float:
     numbers = settings.decode
     sizes = numbers.frames, numbers.short_side, numbers.jpeg_quality
     frames.mkdir()
-    decode_clip(str(videos[0]), str(frames.parent / "warm-up.h5"), "warm-up", *sizes, "check")
-    cpu = torch.device("cpu")
-    start = clock(cpu)
-    for clip, video in zip(ids, videos, strict=True):
-        decode_clip(str(video), str(frames / f"{clip}.h5"), clip, *sizes, "check")
-    return (clock(cpu) - start) / len(ids) / min(max(1, numbers.workers), available_cpus())
+    cpu, seconds = torch.device("cpu"), 0.0
+    made_twice = (videos[0], frames.parent / "warm-up.h5")
+    for video, output in (made_twice, *((one, frames / f"{clip}.h5") for clip, one in zip(ids, videos, strict=True))):
+        start = clock(cpu)
+        decode_file(str(video.file), [Wanted(output.stem, video.times, str(output), "check")], *sizes)
+        seconds += (clock(cpu) - start) / video.segments if output.parent == frames else 0
+    return seconds / len(ids) / min(max(1, numbers.workers), available_cpus())
 
 
 def _extract(

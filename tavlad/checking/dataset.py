@@ -1,21 +1,19 @@
-"""What the lists of a folder ask for and what lies there; and whether it decodes, by the rules of stage decode."""
+"""What the lists of a folder ask for and what lies there."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tavlad import console
 from tavlad.data import indexing
+from tavlad.data.layouts import labels
 from tavlad.data.layouts.folders import fixed_split
-from tavlad.data.listing import Layout, Listing, Official, Problem, is_video, places, visible
+from tavlad.data.listing import Entry, Layout, Listing, Official, Problem, is_video, places, visible
 from tavlad.data.reversal import both_ways
 from tavlad.data.selection import Rules
 from tavlad.data.table import SPLITS, Split, clip_id
 from tavlad.errors import InputError
-from tavlad.video.batch import Tolerance
-from tavlad.video.decode import Limits
-from tavlad.video.reader import read_clip
-from tavlad.video.workers import Failure, supervise
+from tavlad.params import available_cpus
+from tavlad.video.ends import segments_beyond
 
 Row = tuple[str, int, int | None]  # what is counted, how many on the disk, officially (None: nothing is official)
 
@@ -27,6 +25,8 @@ class Inventory:
     `labels` gives the class of every video that the pipeline would work on. `present` and `missing` hold what is
     listed (in HMDB51 also in no split), `extra` the videos that no list names. `summary` is what stage index would
     say, "" where it would fail for `problems`. A video is `copies` clips: 2 where `splits` hold its reversal as well.
+    Of layout csv the names of its clips take the places of paths, and `entries` have these; what is missing is
+    among the problems, by its line.
     """
 
     layout: str
@@ -40,6 +40,7 @@ class Inventory:
     problems: list[Problem]
     summary: str
     copies: int
+    entries: dict[str, Entry]
 
     @property
     def title(self) -> str:
@@ -66,7 +67,8 @@ class Inventory:
 def layout_of(root: Path) -> str:
     """The layout whose lists lie in `root` or a folder there; `InputError` if there are two.
 
-    Without any it is "split_folders" where train/ and test/ hold folders, else "folders".
+    Without any it is "csv" where labels.csv lies in `root`, "split_folders" where train/ and test/ hold folders, else
+    "folders".
     """
     files = [file for place in places(root) for file in visible(place)]
     known = {name: layout.official for name, layout in indexing.LAYOUTS.items() if layout.official}
@@ -74,6 +76,8 @@ def layout_of(root: Path) -> str:
     if len(found) > 1:
         names = [(known[name].title, f"its lists ({known[name].lists}) are in {root}") for name in found]
         raise InputError("check: two data sets in one folder", names, "Check the folder of each by itself.")
+    if not found and (root / labels.FILE).is_file():
+        return "csv"
     return found[0] if found else "split_folders" if fixed_split(root) else "folders"
 
 
@@ -92,21 +96,32 @@ def take(root: Path, layout: str, rules: Rules) -> Inventory:
     splits = [both_ways(split) for split in listing.splits] if rules.reverse else listing.splits
     problems, summary, copies = list[Problem](), "", 2 if rules.reverse else 1
     try:
-        index = indexing.build_index(root, layout, rules)
+        index = indexing.build_index(root, layout, rules, partial(segments_beyond, workers=available_cpus()))
         splits, summary = index.splits, index.summary()
     except InputError as failures:
         problems = list(failures.rows)
     left_out = indexing.ids_left_out(rules.exclude, whole, rules.reverse)
-    labels = {path: label for path, label in listing.labels.items() if clip_id(path) not in left_out}
+    kept = {path: label for path, label in listing.labels.items() if clip_id(path) not in left_out}
     unused = set() if selected else _unused(root, chosen, listing)
     on_disk = _videos(root) if chosen.official else set()
-    missing = (listing.missing & set(labels)) | (unused - on_disk)
-    present = sorted((set(labels) | unused) - missing)
+    missing = (listing.missing & set(kept)) | (unused - on_disk)
+    present = sorted((set(kept) | unused) - missing)
     extra = [] if selected else sorted(on_disk - set(listing.labels) - unused)
     if official:
-        problems += _deviations(official, listing, len(set(labels) | unused))
+        problems += _deviations(official, listing, len(set(kept) | unused))
     return Inventory(
-        layout, official, listing.classes, labels, splits, present, sorted(missing), extra, problems, summary, copies
+        layout,
+        official,
+        listing.classes,
+        kept,
+        splits,
+        present,
+        [] if listing.entries else sorted(missing),
+        extra,
+        problems,
+        summary,
+        copies,
+        listing.entries,
     )
 
 
@@ -131,51 +146,3 @@ def _videos(root: Path) -> set[str]:
     folders = {folder for place in places(root) for folder in places(place)}
     files = [file for folder in folders for file in visible(folder) if is_video(file.name) and file.is_file()]
     return {file.relative_to(root).as_posix() for file in files}
-
-
-def count_frames(video: str, frames: int, short_side: int) -> tuple[int, int, int]:
-    """Frames decoded, frames by the header, errors passed over, of the file `video`; raises BadVideo.
-
-    The frames of the clip are scaled as well: only that shows that the picture changes its shape midway.
-    """
-    clip = read_clip(video, frames, short_side)
-    return clip.decoded_count, clip.header_count, clip.corrupt + clip.concealed
-
-
-def verdicts(
-    root: Path, videos: Sequence[str], frames: int, short_side: int, tolerance: Tolerance, limits: Limits
-) -> tuple[list[tuple[str, str]], list[str]]:
-    """(video, reason) for all `videos` below `root` that stage decode would refuse, and those with concealed errors."""
-    damaged: list[str] = []
-    same, bad = _files(root, videos)
-    jobs = ((path, frames, short_side) for path in same)
-    with console.bar("decode", len(videos) - len(bad), "clips") as advance:
-        for job, outcome in supervise(count_frames, jobs, limits.workers, limits.deadline, limits.megabytes):
-            names = same[job[0]]
-            if isinstance(outcome, Failure):
-                reason: str | None = outcome.reason
-            else:
-                decoded, header, errors = outcome
-                reason = tolerance.doubt(decoded, header, errors)
-                damaged += names if errors and not reason else []
-            bad += [(name, reason) for name in names if reason]
-            advance(len(names))
-    return sorted(bad), sorted(damaged)
-
-
-def _files(root: Path, videos: Sequence[str]) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
-    """The names of each file, by one path of it, and (video, reason) where there is none.
-
-    Links to one file hold the same bytes and need one decoding.
-    """
-    names: dict[tuple[int, int, str], list[str]] = {}
-    lost = []
-    for video in videos:
-        try:
-            status = (root / video).stat()
-        except OSError as error:
-            lost.append((video, f"cannot be read: {error.strerror}"))
-        else:
-            # the suffix as well: FFmpeg looks at it
-            names.setdefault((status.st_dev, status.st_ino, Path(video).suffix), []).append(video)
-    return {str(root / same[0]): same for same in names.values()}, lost

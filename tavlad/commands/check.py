@@ -12,8 +12,9 @@ import torch
 
 from tavlad import console
 from tavlad import device as devices
-from tavlad.checking.cost import measure
-from tavlad.checking.dataset import Inventory, layout_of, take, verdicts
+from tavlad.checking.cost import measure, samples
+from tavlad.checking.dataset import Inventory, layout_of, take
+from tavlad.checking.decoding import verdicts
 from tavlad.checking.estimate import Cost, Estimate, Settings, Work, estimates, rough, weight
 from tavlad.data import dag
 from tavlad.data.balance import counted, imbalance
@@ -75,7 +76,8 @@ def _decoded(folder: Path, inventory: Inventory, settings: Settings) -> tuple[li
     numbers = settings.decode
     limits = Limits(numbers.workers, numbers.deadline, numbers.memory)
     tolerance = Tolerance(numbers.min_frames, numbers.tolerance, numbers.damage)
-    return verdicts(folder, inventory.present, numbers.frames, numbers.short_side, tolerance, limits)
+    names, entries = inventory.present, inventory.entries
+    return verdicts(folder, names, numbers.frames, numbers.short_side, tolerance, limits, entries)
 
 
 def _print_counts(folder: Path, inventory: Inventory) -> None:
@@ -115,7 +117,7 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
     """Measure and print disk and time; why they cannot be measured, if so."""
     if not good or not inventory.splits:
         return [(str(folder), "no clip decodes, or there are no splits: disk and time were not estimated")]
-    chosen = [folder / good[len(good) * (2 * i + 1) // (2 * MEASURED)] for i in range(MEASURED)]
+    chosen = samples(folder, [good[len(good) * (2 * i + 1) // (2 * MEASURED)] for i in range(MEASURED)], inventory)
     click.echo(f"measuring disk and time on {MEASURED} clips; on a CPU this takes a minute or two", err=True)
     try:
         with gpu_explained("extract.batch, stage1.batch and stage2.micro_batch"):

@@ -1,11 +1,12 @@
 """From a data set's folder to its clips and checked splits: the one place that knows all layouts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tavlad.data import selection, splits
+from tavlad.data.groups import group_of, pattern_of
 from tavlad.data.layouts import folders, hmdb51, labels, split_folders, ucf101
 from tavlad.data.listing import Layout, Listing, Problem, printable, unwritable
 from tavlad.data.reversal import (
@@ -55,9 +56,20 @@ class Index:
         return "; ".join([*line, *self.notes])
 
 
-def build_index(root: Path, layout: str, rules: Rules) -> Index:
-    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`."""
-    pattern, reverse, validation = _pattern(rules.groups), rules.reverse, rules.validation
+Beyond = Callable[[Path, Sequence[Clip]], Mapping[str, str]]
+
+
+def unchecked(root: Path, clips: Sequence[Clip]) -> Mapping[str, str]:
+    """Nothing is known of the videos."""
+    return {}
+
+
+def build_index(root: Path, layout: str, rules: Rules, beyond: Beyond = unchecked) -> Index:
+    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`.
+
+    `beyond` says which of some clips are no segments of their files, by id, and why.
+    """
+    pattern, reverse, validation = pattern_of(rules.groups), rules.reverse, rules.validation
     chosen = LAYOUTS[layout]
     whole = chosen.read(root)
     listing = selected_of(whole, chosen, rules)
@@ -68,6 +80,9 @@ def build_index(root: Path, layout: str, rules: Rules) -> Index:
     pairs = [] if reverse else _pairs_within(listing.classes, brought_pairs(root, whole.classes, problems))
     known = set(map(clip_id, whole.labels))
     problems += [(one, f"dataset.exclude: no clip has this id{_hint(one, known)}") for one in sorted(left_out - known)]
+    places = {clip_id(name): entry.place for name, entry in listing.entries.items()}
+    wrong = beyond(root, [clip for clip in clips if clip.end and clip.id not in left_out])
+    problems += [(places[one], reason) for one, reason in wrong.items()]
     left_out &= set(by_id)
     made = listing.splits
     if not made:
@@ -102,8 +117,8 @@ def selected_of(listing: Listing, layout: Layout, rules: Rules) -> Listing:
     if rules.limit < least:
         reason = f"{rules.limit} clips of a class are not enough to train and to hold out in each split: "
         listing.problems.append(("dataset.limit", f"{reason}{least} are the least, 0 takes all"))
-    pattern = _pattern(rules.groups)
-    groups = {name: _group(name, listing, layout, pattern) or name for name in listing.labels}
+    pattern = pattern_of(rules.groups)
+    groups = {name: group_of(name, listing, layout, pattern) or name for name in listing.labels}
     return selection.limited(listing, groups, rules.limit, rules.seed)
 
 
@@ -140,43 +155,20 @@ def _clips(
     problems = list(listing.problems)
     clips: dict[str, Clip] = {}
     for name, label in sorted(listing.labels.items()):
-        one, row = clip_id(name), listing.rows.get(name)
-        path, *times = (row.path, row.start, row.end) if row else (name,)
-        group = _group(name, listing, layout, pattern)
+        one, entry = clip_id(name), listing.entries.get(name)
+        path, *times = (entry.path, entry.start, entry.end) if entry else (name,)
+        group = group_of(name, listing, layout, pattern)
         if unwritable(path):
             problems.append((ascii(path), "the name holds bytes that are not UTF-8, or control characters: rename it"))
         if one in clips and one not in left_out:
             problems.append((one, f"duplicate id: {clips[one].path} and {path} differ in the suffix only"))
         if group is None and one not in left_out:
             problems.append((path, "no group in the file name: repair dataset.groups, or exclude the clip"))
-        if row and name in listing.missing and one not in left_out:
-            problems.append((row.place, f"{path} is missing: there is no such file below dataset.root"))
+        if entry and name in listing.missing and one not in left_out:
+            problems.append((entry.place, f"{path} is missing: there is no such file below dataset.root"))
         status = "missing" if name in listing.missing else "present"
         clips[one] = Clip(one, path, label, group or one, "", status, *times)
     return [clips[one] for one in sorted(clips)], problems
-
-
-def _group(name: str, listing: Listing, layout: Layout, pattern: re.Pattern[str] | None) -> str | None:
-    """The group of the clip that `listing` has as `name`, None where the name of its file has none."""
-    row = listing.rows.get(name)
-    file = PurePosixPath(row.path if row else name).name
-    match = pattern.search(file) if pattern else None
-    if pattern:
-        return match and match[1]
-    return row.group if row else layout.group(clip_id(name), listing.labels[name], file)
-
-
-def _pattern(groups: str) -> re.Pattern[str] | None:
-    if not groups:
-        return None
-    try:
-        pattern = re.compile(groups)
-        reason = "" if pattern.groups == 1 else f"has {pattern.groups} groups in parentheses; it needs exactly one"
-    except re.error as error:
-        reason = f"is not a regular expression: {error}"
-    if reason:
-        raise InputError("index: dataset.groups", [(groups, reason)], r"An example: P(\d) takes 3 from PS7A1P3T2.avi.")
-    return pattern
 
 
 def _hint(entry: str, ids: set[str]) -> str:

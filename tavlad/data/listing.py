@@ -20,7 +20,7 @@ Problem = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Row:
+class Entry:
     """What the line at `place` of a list says of a clip: its file, group, and where a segment starts and ends (s)."""
 
     place: str
@@ -34,7 +34,7 @@ class Row:
 class Listing:
     """Classes in label order, each clip's label and presence by name, official splits (if any), and what is wrong.
 
-    A clip's name is its path, or its id with the suffix of the file: `rows` have the paths of the clips of such lists.
+    A clip's name is its path, or in `entries`, for a segment, its id with the suffix of its file.
     """
 
     classes: list[str]
@@ -43,7 +43,7 @@ class Listing:
     splits: list[Split] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    rows: dict[str, Row] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def read_segments(
     pixels are those of `read_clip`. How many frames the file has is not known yet, so `decoded_count` is 0. Returned
     are that number, and the reason by the number of each segment that was not handed over.
     """
-    foreseen = packet_moments(path)
+    foreseen, _ = packet_moments(path)
     held = {number: _frames_in(span, foreseen) for number, span in enumerate(spans)}
     first = _Pass(path, count, short_side, take)
     first.run({number: (spans[number], frames) for number, frames in held.items()})

@@ -61,8 +61,11 @@ def duration_of(container: InputContainer, stream: VideoStream) -> float:
     return float(next(filter(lambda seconds: seconds > 0, said), 0))
 
 
-def packet_moments(path: Path | str) -> list[int]:
-    """When each frame comes on display (ms), as far as packets tell, without decoding any; raises BadVideo."""
+def packet_moments(path: Path | str) -> tuple[list[int], int]:
+    """When each frame comes on display, and when the last one goes (ms), as far as packets tell; raises BadVideo.
+
+    Nothing is decoded.
+    """
     stamps: list[int | None] = []
     with counted_errors(), opened_video(path) as (container, stream):
         clock, tick = Clock(rate_of(stream)), stream.time_base
@@ -77,5 +80,7 @@ def packet_moments(path: Path | str) -> list[int]:
                 raise  # what else there is will be said by the decoder
     known = sorted(stamp for stamp in stamps if stamp is not None)
     if tick is None or len(known) < len(stamps):
-        return [to_milliseconds(clock.time(None, 1 / clock.rate)) for _ in stamps]
-    return [to_milliseconds(clock.time(stamp * tick, tick)) for stamp in known]
+        moments = [to_milliseconds(clock.time(None, 1 / clock.rate)) for _ in stamps]
+    else:
+        moments = [to_milliseconds(clock.time(stamp * tick, tick)) for stamp in known]
+    return moments, to_milliseconds(clock.now + 1 / clock.rate)

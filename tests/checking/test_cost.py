@@ -47,11 +47,11 @@ def test_the_first_pass_of_every_stage_is_left_out(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, project: Callable[[Path, str], None], tiny: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(extraction, "folded_backbone", clock.counted(extraction.folded_backbone, later=SLOW))
-    places = ((cost, "decode_clip"), (cost, "class_scores"), (extraction, "clip_maps"))
+    places = ((cost, "decode_file"), (cost, "class_scores"), (extraction, "clip_maps"))
     for room, name in (*places, (TAVLAD, "forward_maps"), (TAVLAD, "forward")):  # the last two in stages 1 and 2
         monkeypatch.setattr(room, name, clock.counted(getattr(room, name)))
     project(tmp_path, "folders")
-    found = cost.measure([tiny] * 3, 2, Settings.load())
+    found = cost.measure([cost.Sample(tiny)] * 3, 2, Settings.load())
     assert (found.decode, found.extract, found.evaluate) == (1, 1, 1)  # one worker, all of the two views
     assert (found.stage1, found.stage2) == (1 / 2, 1 / 2)  # a step of two clips
 

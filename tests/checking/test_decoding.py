@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tavlad.checking.dataset import verdicts
+from tavlad.checking.decoding import verdicts
 from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
 
@@ -12,7 +12,7 @@ LIMITS = Limits(workers=1, deadline=30, megabytes=1000)
 
 def bad(root: Path, min_frames: int = 2) -> list[tuple[str, str]]:
     names = sorted(file.name for file in root.iterdir())
-    return verdicts(root, names, 2, 16, Tolerance(min_frames, 0.1, 1.0), LIMITS)[0]
+    return verdicts(root, names, 2, 16, Tolerance(min_frames, 0.1, 1.0), LIMITS, {})[0]
 
 
 def test_every_name_of_a_broken_file_is_given(tmp_path, tiny):
@@ -33,5 +33,5 @@ def test_clips_are_held_to_min_frames(tmp_path, tiny):
 def test_a_file_that_has_gone_meanwhile_costs_itself_alone(tmp_path, tiny):
     os.link(tiny, tmp_path / "good.avi")
     (tmp_path / "empty.avi").touch()
-    found, _ = verdicts(tmp_path, ["gone.avi", "good.avi", "empty.avi"], 2, 16, Tolerance(2, 0.1, 1.0), LIMITS)
+    found, _ = verdicts(tmp_path, ["gone.avi", "good.avi", "empty.avi"], 2, 16, Tolerance(2, 0.1, 1.0), LIMITS, {})
     assert found == [("empty.avi", "the file is empty"), ("gone.avi", "cannot be read: No such file or directory")]

@@ -42,7 +42,9 @@ def write_clip(clip: str, seed: int) -> None:
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
-    facts = dict.fromkeys(("header_count", "decoded_count", "rotation", "width", "height", "corrupt", "concealed"), 2)
+    facts = dict.fromkeys(
+        ("header_count", "decoded_count", "begin", "end", "rotation", "width", "height", "corrupt", "concealed"), 2
+    )
     frames = rng.integers(0, 256, (2, 80, 96, 3), dtype=np.uint8)
     decoded = DecodedClip(
         frames=frames, indices=[0, 1], pts=[0.0, 0.04], fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts

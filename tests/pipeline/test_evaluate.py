@@ -29,7 +29,9 @@ TEST = ("dance/b #1", "jump/b", "run/b", "run/c")
 
 def make_frames(clip: str, seed: int) -> None:
     frames = np.random.default_rng(seed).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
-    facts = dict.fromkeys(("header_count", "decoded_count", "rotation", "width", "height", "corrupt", "concealed"), 2)
+    facts = dict.fromkeys(
+        ("header_count", "decoded_count", "begin", "end", "rotation", "width", "height", "corrupt", "concealed"), 2
+    )
     decoded = DecodedClip(
         frames=frames, indices=[0, 1], pts=[0.0, 0.04], fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts
     )

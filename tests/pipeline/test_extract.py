@@ -62,7 +62,7 @@ def make_clips(ids: list[str]) -> None:
 
 def make_frames(clip_id: str, seed: int, recipe: str, side: int = 64) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (4, side, 80, 3), dtype=np.uint8)
-    decoded = DecodedClip(pixels, [0, 1, 2, 3], [0.0] * 4, 25.0, 4, 4, 0, 80, side, False, 0, 0, "test", "test")
+    decoded = DecodedClip(pixels, [0, 1, 2, 3], [0.0] * 4, 25.0, 4, 4, 0, 4, 0, 80, side, False, 0, 0, "test", "test")
     path = Path("frames", f"{clip_id}.h5")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

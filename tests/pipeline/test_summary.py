@@ -45,7 +45,9 @@ def write_params(clips: list[str]) -> None:
 
 
 def store_frames(path: Path) -> None:
-    facts = dict.fromkeys(("header_count", "decoded_count", "rotation", "width", "height", "corrupt", "concealed"), 2)
+    facts = dict.fromkeys(
+        ("header_count", "decoded_count", "begin", "end", "rotation", "width", "height", "corrupt", "concealed"), 2
+    )
     frames = np.zeros((2, 64, 80, 3), np.uint8)
     decoded = DecodedClip(
         frames=frames, indices=[0, 1], pts=[0.0, 0.04], fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts

@@ -29,7 +29,9 @@ def result(split: str, *ids: str, measures: dict | None = None) -> SplitResult:
 
 
 def store_frames(folder: Path, clip: str) -> None:
-    facts = dict.fromkeys(("header_count", "decoded_count", "rotation", "width", "height", "corrupt", "concealed"), T)
+    facts = dict.fromkeys(
+        ("header_count", "decoded_count", "begin", "end", "rotation", "width", "height", "corrupt", "concealed"), T
+    )
     frames = np.repeat(np.repeat(RNG.integers(0, 256, (T, 10, 13, 3), dtype=np.uint8), 8, axis=1), 8, axis=2)
     decoded = DecodedClip(
         frames=frames, indices=list(range(T)), pts=[0.0] * T, fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from tavlad.data.layouts.folders import own_group
-from tavlad.data.listing import Layout, Listing, Problem, Row, unwritable, visible
+from tavlad.data.listing import Entry, Layout, Listing, Problem, unwritable, visible
 from tavlad.data.table import PARTS, SPLITS, Split, clip_id, segment_id
 from tavlad.data.times import in_seconds, milliseconds
 from tavlad.errors import InputError
@@ -34,6 +34,7 @@ def read_labels(root: Path) -> Listing:
     reading = _Reading(root, columns, listing, [{part: [] for part in PARTS} for _ in columns])
     for place, cells in lines:
         reading.take(place, cells)
+    listing.problems.sort(key=lambda problem: int(problem[0].partition(":")[2] or 0))
     listing.classes = sorted(set(listing.labels.values()))
     listing.splits = [Split(*map(tuple, parts.values())) for parts in reading.parts]
     if not listing.labels and not listing.problems:
@@ -89,7 +90,7 @@ def _faults_of(header: Sequence[str], listing: Listing) -> Iterator[str]:
         yield f"its columns are separated by {between}: save it with commas, and times with points"
         return
     if lacking:
-        yield f"the header has no column {' and no '.join(lacking)}: it names {', '.join(COLUMNS[:5])} and splits"
+        yield f"the header has no column {' and no '.join(lacking)}: it names path, label and more"
     if len(times := [name for name in TIMES if name in header]) == 1:
         yield f"the header has a column {times[0]} alone: a segment has a start and an end"
     yield from (f"the header names {name} twice" for name in sorted({one for one in header if header.count(one) > 1}))
@@ -115,7 +116,7 @@ class _Reading:
     columns: Sequence[str]
     listing: Listing
     parts: list[dict[str, list[str]]]
-    groups: dict[str, Row] = field(default_factory=dict)  # by path: the first line of a file
+    groups: dict[str, Entry] = field(default_factory=dict)  # by path: the first line of a file
     there: dict[str, bool] = field(default_factory=dict)
 
     def take(self, place: str, cells: Mapping[str, str]) -> None:
@@ -128,18 +129,18 @@ class _Reading:
             wrong = []
         except ValueError as error:
             start, end, wrong = "", "", [str(error)]
-        row = Row(place, path, cells.get("group", "") or (clip_id(path) if path else ""), start, end)
+        entry = Entry(place, path, cells.get("group", "") or (clip_id(path) if path else ""), start, end)
         wrong += [*_misnamed(path, label), *self._misplaced(words)]
-        first = self.groups.setdefault(path, row)
-        if row.group != first.group:
-            wrong.append(f"puts {path} in group {row.group}, and {first.place} in {first.group}: a file has one group")
+        first = self.groups.setdefault(path, entry)
+        if entry.group != first.group:
+            wrong.append(f"puts {path} in group {entry.group}, {first.place} in {first.group}: a file has one group")
         name = f"{segment_id(path, start, end)}{PurePosixPath(path).suffix}" if not wrong else ""
-        if before := self.listing.rows.get(name):
+        if before := self.listing.entries.get(name):
             wrong.append(f"is the clip of {before.place} once more, there of class {self.listing.labels[name]}")
         self.listing.problems += [(place, reason) for reason in wrong]
         if wrong:
             return
-        self.listing.labels[name], self.listing.rows[name] = label, row
+        self.listing.labels[name], self.listing.entries[name] = label, entry
         if not self.there.setdefault(path, (self.root / path).is_file()):
             self.listing.missing.add(name)
         for parts, word in zip(self.parts, words, strict=True):
