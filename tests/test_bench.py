@@ -38,6 +38,7 @@ NAMES = ["decode", "scale + JPEG", "reading frames", "precision", "extract", "ca
 NAMES += ["codebook sampling", "codebook sampling", "stage 1 step", "stage 2 step", "evaluating a clip"]
 
 
+@pytest.mark.whole
 def test_every_row_has_its_floor(tmp_path, capsys):
     file = tmp_path / "results.jsonl"
     in_process = [part for part in bench.PARTS if part is not commands]  # DVC alone takes seconds a call
@@ -76,6 +77,7 @@ def test_a_machine_and_commit_have_one_line(tmp_path):
     assert [json.loads(line)["seconds"] for line in file.read_text().splitlines()] == [2, 3, 4, 5]
 
 
+@pytest.mark.whole
 def test_stand_ins_go_through_stages(tmp_path, capsys):
     runs = [run for run in scale.RUNS if run[0] in ("index", "decode")]
     scale.measure((12,), tmp_path / "results.jsonl", runs)

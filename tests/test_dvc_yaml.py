@@ -30,6 +30,7 @@ def imported(stage: str) -> set[str]:
     return set(closure(f"pipeline.{stage}", silent=()))
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("stage", code.STAGES)
 def test_the_digest_is_of_all_that_python_loads_and_no_more(stage):
     command = [sys.executable, "-c", LOADED, *imported(stage)]

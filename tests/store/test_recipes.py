@@ -301,6 +301,7 @@ def changes(source: str) -> Iterator[str]:
         yield ast.unparse(Change(place).visit(ast.parse(source)))
 
 
+@pytest.mark.whole
 def test_every_change_of_every_module_that_decides_changes_the_key_of_what_it_decides(copy):
     """In a copy: operators, numbers and texts in each module that a maker imports, one after the other."""
     before = {stage: made_by(module)["code"] for stage, module in MAKERS.items()}

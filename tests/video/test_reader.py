@@ -175,6 +175,7 @@ def test_corrupted_real_clip_is_bad():
         read_frames(path, 25)
 
 
+@pytest.mark.whole
 def test_memory_does_not_grow_with_length(tmp_path):
     """The 600 decoded frames are 276 MB: a worker that may take 100 MB can do it only by letting go of them."""
     still = [np.full((480, 640, 3), 40, np.uint8)] * 600
