@@ -30,15 +30,15 @@ A classifier of videos into {count} classes by [top-down attention recurrent VLA
 
 ## Trained on
 
-{training} clips, the training part of {split}; {selection}. No clip of its test part was used. `curve.csv` has the
-loss and the accuracy on the training clips, epoch by epoch. Weights of {network} before this training: {source}.
+{training} clips, the training part of {split}; {selection}. The test part was not used. `curve.csv` has the loss and
+the accuracy on the training clips by epoch. Before this training the network, {network}, had these weights: {source}.
 
 ## Accuracy
 
-Not known when this was written: stage evaluate writes it to `data/evaluate/{split}/metrics.json` of the project that
-trained the model. The model knows its classes alone: whatever else a video shows is taken for one of them.
+Not known when this card was written: stage evaluate writes it to `data/evaluate/{split}/metrics.json` in the project
+that trained the model. The model knows only its own classes: anything else in a video is taken for one of them.
 """
-PREDICTS = """In this folder, in an environment with the package `tavlad`:
+PREDICTS = """In this folder, with the package `tavlad` installed:
 
     tavlad predict clip.mp4 --model .
 
@@ -47,13 +47,13 @@ or from Python:
     import tavlad
     print(tavlad.predict("clip.mp4", model=".").classes[0])
 
-It takes {frames} frames of a clip, of a short side of {short_side} pixels, and of these the centre of {crop}."""
-ENCODES = """It has no network of its own: it takes cached maps (B, T, C, H, W). In this folder, from Python:
+It sees {frames} frames of each clip, scaled to a short side of {short_side} pixels and cropped to the middle {crop}."""
+ENCODES = """It has no network of its own and takes cached maps (B, T, C, H, W). In this folder, from Python:
 
     from tavlad.model.tavlad import TAVLAD
     logits = TAVLAD.from_checkpoint(".").forward_maps(maps)
 
-`tavlad predict` takes the model of stage 2."""
+`tavlad predict` needs the model of stage 2."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def write_card(folder: Path, training: Training) -> None:
     digest = file_digest(folder / "model.safetensors")[:12]
     parts = [
         _head(training, facts, settings.network),
-        f"## Settings\n\n{_table(('key', 'value'), [*rows, ('digest of the weights', digest)])}",
-        "## Classes\n\n`labels.txt` has them too, one a line, in the order of the logits.\n\n"
+        f"## Settings\n\n{_table(('key', 'value'), [*rows, ('SHA-256', f'{digest}...')])}",
+        "## Classes\n\n`labels.txt` lists them too, one per line, in the order of the logits.\n\n"
         + _table(("logit", "class"), list(enumerate(facts.classes))),
     ]
     for name in ("README.md", "labels.txt"):

@@ -72,8 +72,9 @@ def test_labels_are_one_a_line_in_the_order_of_the_logits(tmp_path: Path) -> Non
 def test_it_says_what_the_model_was_trained_on_and_no_path_of_the_machine(tmp_path: Path) -> None:
     text = card_of(tmp_path / "split1")
     assert "1,200 clips, the training part of split1; 34 others chose the epoch" in text
-    assert "before this training: weights\\.pth." in text and "/home" not in text and str(tmp_path) not in text
-    assert "# TA-VLAD, stage 2 of split1" in text and "3 frames of a clip, of a short side of 80 pixels" in text
+    assert "had these weights: weights\\.pth." in text and "/home" not in text and str(tmp_path) not in text
+    assert "# TA-VLAD, stage 2 of split1" in text
+    assert "3 frames of each clip, scaled to a short side of 80 pixels and cropped to the middle 64." in text
 
 
 def test_a_model_of_stage_1_is_not_offered_for_videos(tmp_path: Path) -> None:
