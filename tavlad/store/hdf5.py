@@ -1,4 +1,4 @@
-"""HDF5 files: written in one piece, and read with errors that name the file and the next step."""
+"""HDF5 files: written in one go, and read with errors that name the file and the next step."""
 
 import io
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 import h5py
 
 ADVICE = "if it is damaged, `tavlad doctor store` removes it with its links, and `dvc repro` makes it again"
-REFUSED = re.compile(r"\berrno = (\d+)")  # of a read that failed while a name was looked up, h5py makes a KeyError
+REFUSED = re.compile(r"\berrno = (\d+)")  # h5py raises KeyError, not OSError, if a read fails during a name lookup
 
 
 @contextmanager
 def created(path: Path) -> Iterator[h5py.File]:
-    """A file to fill, which lands at the new `path` when the block ends; the same contents give the same bytes."""
-    image = io.BytesIO()  # where a disk or a quota ends, HDF5 crashes the process; Python says so
-    # since HDF5 1.10 its headers and indices of chunks are under checksums
+    """An HDF5 file to fill; it is written to the new `path` when the block ends. Same contents give same bytes."""
+    image = io.BytesIO()  # on a full disk or at a quota HDF5 crashes the process, while Python raises
+    # since HDF5 1.10, headers and chunk indices have checksums
     with h5py.File(image, "w", libver=("v110", "v110")) as file:
         yield file
     with open(path, "xb") as written:
@@ -26,11 +26,12 @@ def created(path: Path) -> Iterator[h5py.File]:
 
 @contextmanager
 def opened_hdf5(path: Path, *more: type[Exception]) -> Iterator[h5py.File]:
-    """The file, open to be read; what is wrong in it, or is one of `more`, becomes a ValueError that names it, and what
-    the system refuses an OSError that does."""
+    """Open a file for reading: invalid contents, and exceptions of the types `more`, become a ValueError that names the
+    file; errors of the operating system become an OSError that names it."""
     wrong: tuple[type[Exception], ...] = (OSError, KeyError, RuntimeError, TypeError, ValueError, *more)
     try:
-        with h5py.File(path, "r", locking=False) as file:  # nothing here is changed in place, and not every disk locks
+        # no locking: files are never changed in place, and some file systems have no locks
+        with h5py.File(path, "r", locking=False) as file:
             yield file
     except wrong as error:
         if isinstance(error, ValueError) and str(path) in str(error):
@@ -41,7 +42,7 @@ def opened_hdf5(path: Path, *more: type[Exception]) -> Iterator[h5py.File]:
 
 
 def _refusal(error: Exception) -> int:
-    """The errno of what the system refused; 0 where it is the file's own bytes that are wrong."""
+    """The errno if the operating system failed; 0 if the file's contents are invalid."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     found = REFUSED.search(str(error))

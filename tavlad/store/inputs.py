@@ -1,4 +1,4 @@
-"""What a result is made from: files, each beside the digest of what it holds, and random numbers, each for one use."""
+"""Inputs of a result: files with the digests of their contents, and random generators, one per use."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-PLACE = {"place": True}  # tavlad.store.recipes leaves such a field out
+PLACE = {"place": True}  # tavlad.store.recipes ignores fields with this metadata
 
 
 @dataclass(frozen=True)
 class Input:
-    """A file that is read, and the digest of what it holds; where it lies decides nothing."""
+    """A file to read and the digest of its contents; its path is not part of a key."""
 
     path: Path = field(metadata=PLACE)
     digest: str
@@ -19,7 +19,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files `<folder>/<clip id>.h5` of some clips, in this order, each with the digest of what it holds."""
+    """The files `<folder>/<clip id>.h5` of some clips, in order, each with the digest of its contents."""
 
     folder: Path = field(metadata=PLACE)
     digests: tuple[tuple[str, str], ...]
@@ -35,6 +35,6 @@ class Inputs:
 
 
 def rng_for(seed: int, clip_id: str, turn: int) -> np.random.Generator:
-    """A generator that depends on these three alone (`turn`: a view or an epoch), never on order or on other clips."""
+    """A generator seeded by these three values only (`turn`: view or epoch), not by order or by other clips."""
     name = hashlib.sha256(f"{seed}\n{turn}\n{clip_id}".encode(errors="surrogateescape")).digest()
     return np.random.default_rng(int.from_bytes(name, "big"))

@@ -1,4 +1,4 @@
-"""Who waits for whom: locks among the processes of one machine, and folders that are swept when their owner is dead."""
+"""Locks between the processes of one machine, and scratch folders that are removed once their owner has died."""
 
 import fcntl
 import hashlib
@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MACHINE_ID = Path("/etc/machine-id")
-FORGOTTEN = 7 * 24 * 3600.0  # seconds after which the scratch of another machine may be removed
+FORGOTTEN = 7 * 24 * 3600.0  # seconds after which another machine's scratch folder may be removed
 
 
 def host() -> str:
-    """The name of this machine, of letters that a file name may have; many are called localhost, so with an id."""
+    """The name of this machine, safe as a file name, and an id, because many machines are called localhost."""
     identity = MACHINE_ID.read_text() if MACHINE_ID.is_file() else ""
     name = re.sub(r"[^A-Za-z0-9.-]", "_", platform.node())
     return f"{name}-{hashlib.sha256(f'{platform.node()} {identity}'.encode()).hexdigest()[:8]}"
@@ -25,7 +25,7 @@ def host() -> str:
 
 @contextmanager
 def locked(file: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold `file` alone among all processes; `waiting` is called if another holds it. Freed when its holder dies."""
+    """Hold an exclusive lock on `file`; call `waiting` if another process holds it. Released when the holder dies."""
     while True:
         with open(file, "w") as held:
             try:
@@ -33,17 +33,17 @@ def locked(file: Path, waiting: Callable[[], None]) -> Iterator[None]:
             except BlockingIOError:
                 waiting()
                 fcntl.flock(held, fcntl.LOCK_EX)
-            if _is(file, held.fileno()):  # else it was removed between the two
+            if _is(file, held.fileno()):  # else it was removed between opening and locking
                 try:
                     yield
                 finally:
                     if _is(file, held.fileno()):
-                        file.unlink()  # those who wait for it see that it is gone, and begin again
+                        file.unlink()  # waiting processes notice and try again
                 return
 
 
 def sweep_locks(folder: Path) -> None:
-    """Remove the lock files that killed processes left: nobody holds them."""
+    """Remove lock files left by killed processes, which nobody holds."""
     for file in folder.iterdir():
         with open(file, "w") as held:
             try:
@@ -55,7 +55,7 @@ def sweep_locks(folder: Path) -> None:
 
 
 def own_folder(folder: Path) -> tuple[Path, int]:
-    """A new folder below `folder`, named by this machine, and the open descriptor that holds its lock."""
+    """Create a folder in `folder`, named after this machine; return it and the open descriptor that holds its lock."""
     own = Path(tempfile.mkdtemp(prefix=f"{host()}@", dir=folder))
     descriptor = os.open(own, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -63,9 +63,9 @@ def own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def sweep_folders(folder: Path) -> None:
-    """Remove what killed processes of this machine left unfinished: their folders are no longer locked.
+    """Remove the folders of killed processes of this machine, which are no longer locked.
 
-    Where a lock binds one machine alone, those of other machines look as if nobody held them.
+    Folders of other machines are left alone: if the file system's locks are local, they look unlocked from here.
     """
     for own in folder.glob(f"{host()}@*"):
         descriptor = os.open(own, os.O_RDONLY)
@@ -73,7 +73,7 @@ def sweep_folders(folder: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(own)
         except BlockingIOError:
-            continue  # its owner is alive
+            continue  # the owner is alive
         finally:
             os.close(descriptor)
 
@@ -86,7 +86,7 @@ def sweep_foreign_folders(folder: Path) -> None:
 
 
 def _changed(folder: Path) -> float:
-    """When something in `folder` was last changed; now, if it is being changed."""
+    """When anything in `folder` was last changed; now, if a file disappears meanwhile."""
     try:
         return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
     except FileNotFoundError:
@@ -94,7 +94,7 @@ def _changed(folder: Path) -> float:
 
 
 def _is(file: Path, descriptor: int) -> bool:
-    """Whether the path still leads to what is open."""
+    """Whether `file` is still the file that is open as `descriptor`."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
     except FileNotFoundError:

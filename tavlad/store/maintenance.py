@@ -1,4 +1,4 @@
-"""What people do with the work store: remove what nothing else holds, and find what is damaged, with all its links."""
+"""Maintenance of the work store: remove unused entries, find damaged ones and all links to them."""
 
 import hashlib
 import os
@@ -17,19 +17,19 @@ Inode = tuple[int, int]
 
 @dataclass
 class Verdict:
-    """What a look at every byte found: counts of entries, links that were removed, and what a user must settle."""
+    """The result of a full check: counts of entries, links that were removed, objects that are left to the user."""
 
     sound: int = 0
-    unknown: int = 0  # entries that are older than notes are
+    unknown: int = 0  # entries without a note
     damaged: list[tuple[str, str]] = field(default_factory=list)  # entries, and how each differs from its note
     removed: list[Path] = field(default_factory=list)
-    objects: list[Path] = field(default_factory=list)  # of DVC's cache, damaged, and no link of an entry
+    objects: list[Path] = field(default_factory=list)  # damaged objects of DVC's cache that are not in the store
 
 
 def prune_entries(store: Store, everything: bool) -> tuple[int, int]:
-    """Remove the entries that nothing else holds by a hard link, or all; how many they were, and their bytes.
+    """Remove the entries without other hard links, or `everything`; return how many, and their bytes.
 
-    What other machines left unfinished goes as well, after a week; with all entries also what is known of videos.
+    Scratch folders of other machines are removed after a week; `everything` includes the cached digests of videos.
     """
     sweep_foreign_folders(store.root / "tmp")
     for file in (store.root / "digests").iterdir() if everything else ():
@@ -47,14 +47,15 @@ def prune_entries(store: Store, everything: bool) -> tuple[int, int]:
 
 
 def verify_entries(store: Store, cache: Path | None, outputs: Path) -> Verdict:
-    """Read every entry, and every object of DVC's `cache`; remove damaged entries with their links there and below
-    `outputs`, so that their stages run again. What the store does not hold is only named: it may be a user's own."""
+    """Read every entry and every object of DVC's `cache`; remove damaged entries with their links there and in
+    `outputs`, so that their stages run again. Damaged objects outside the store are only reported: they may be the
+    user's own data."""
     verdict, sound = Verdict(), set[Inode]()
     entries = store.entries()
     for stage, entry in console.track(entries, "store", len(entries), "entries"):
         if stage == "damaged":
-            verdict.damaged.append((entry.name, "was set aside by a stage that met it"))
-        elif stage.endswith("-epoch"):  # may be replaced at any moment; it is checked when a training resumes from it
+            verdict.damaged.append((entry.name, "was found damaged by a stage and set aside"))
+        elif stage.endswith("-epoch"):  # may be replaced at any moment; checked when training resumes from it
             continue
         elif reason := store.fault(stage, entry.name, thorough=True):
             verdict.damaged.append((f"{stage}/{entry.name}", reason))
@@ -73,7 +74,7 @@ def verify_entries(store: Store, cache: Path | None, outputs: Path) -> Verdict:
 
 
 def _remove_links(store: Store, places: Iterable[Path], verdict: Verdict) -> None:
-    """Remove the files in `places` that are links of what was set aside as damaged, and then that itself."""
+    """Remove the files in `places` that link to entries set aside as damaged, then those entries."""
     aside = [entry for stage, entry in store.entries() if stage == "damaged"]
     wrong = {_inode(file) for entry in aside for file in files_of(entry)}
     for path in places:
@@ -90,7 +91,7 @@ def _objects(cache: Path | None) -> list[Path]:
 
 def _below(outputs: Path, store: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(outputs):
-        kept = (store, outputs.absolute() / "raw")  # videos are a user's own
+        kept = (store, outputs.absolute() / "raw")  # the user's own videos
         names[:] = [name for name in names if Path(folder, name).absolute() not in kept]
         yield from (Path(folder, name) for name in files)
 

@@ -1,6 +1,6 @@
-"""The name of a result: the digest of the code that makes it, the versions of its libraries, and all of its arguments.
+"""Keys of the work store: digests of a maker's code, of the versions of its libraries, and of all its arguments.
 
-No caller picks what is in it: code and libraries are those that the module of the maker imports, followed to the end.
+Code and libraries are found by following all imports of the maker's module; callers cannot leave anything out.
 """
 
 import ast
@@ -18,37 +18,37 @@ from tavlad.errors import TavladError
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("tavlad", "pipeline")
-# Modules that decide no value, each with the reason. What is not on this list decides.
+# Modules that affect no value, each with the reason; all others are part of the key.
 SILENT = {
-    "tavlad": "what `import tavlad` offers to others; no maker calls it",
-    "tavlad.console": "what a stage prints while it works",
-    "tavlad.errors": "what is said of errors",
-    "tavlad.store.integrity": "whether an entry is still what was written, and a video what was read",
-    "tavlad.store.locking": "who waits for whom",
-    "tavlad.store.making": "how results are found or made, and published",
-    "tavlad.store.recipes": "the names of results",
+    "tavlad": "the public API; no maker calls it",
+    "tavlad.console": "what a stage prints while it runs",
+    "tavlad.errors": "error classes and messages",
+    "tavlad.store.integrity": "detects damaged entries and changed videos",
+    "tavlad.store.locking": "locks between processes",
+    "tavlad.store.making": "how results are found, made and published",
+    "tavlad.store.recipes": "the keys of results",
     "tavlad.store.store": "where results are kept",
-    "tavlad.video.workers": "in which process a task runs; the task's own module decides",
+    "tavlad.video.workers": "runs a task in another process; the task's own module is in the key",
 }
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # where a library is imported by another name
-LEFT_OUT = ("ctx", "kind", "type_comment", "type_ignores", "type_params")  # of a syntax tree; releases of Python differ
-STARTED_WITH: dict[Path, bytes] = {}  # the code of this process's stage
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # distributions named differently from their module
+LEFT_OUT = ("ctx", "kind", "type_comment", "type_ignores", "type_params")  # AST fields that vary with Python's version
+STARTED_WITH: dict[Path, bytes] = {}  # the code that this process's stage was loaded from
 
 
 class Module(NamedTuple):
-    """What a module imports, and the digest of its code."""
+    """A module's imports, and the digest of its code."""
 
     imports: frozenset[str]
     digest: str
 
 
 def digest(recipe: Any) -> str:
-    """The name of a recipe: SHA-256 of its canonical JSON, 64 hex digits; TypeError for what has no lasting name."""
-    return hashlib.sha256(json.dumps(_plain(recipe), sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    """SHA-256 of a recipe's canonical JSON, 64 hex digits; TypeError for values that have no stable JSON form."""
+    return hashlib.sha256(json.dumps(_as_json(recipe), sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def made_by(module: str) -> dict[str, Any]:
-    """What a recipe holds of the maker in `module`: the digest of its code, and the versions of its libraries."""
+    """The part of a recipe that describes the maker's `module`: digest of its code, versions of its libraries."""
     modules = closure(module)
     libraries = sorted({name.split(".")[0] for one in modules.values() for name in one.imports} - {*ROOMS})
     return {
@@ -58,9 +58,9 @@ def made_by(module: str) -> dict[str, Any]:
 
 
 def start_with(module: str) -> None:
-    """From now on, whatever `module` imports must stay as it is on the disk, or `closure` raises a TavladError.
+    """Record the code of `module` and its imports; `closure` raises a TavladError if it changes on disk afterwards.
 
-    Called before the code of a stage is loaded, so that no key is of later code than that which runs.
+    To be called before a stage's code is loaded, so that keys describe the code that actually runs.
     """
     for name in closure(module, silent=()):
         file = next(path for path in _files(name) if path.is_file())
@@ -68,14 +68,14 @@ def start_with(module: str) -> None:
 
 
 def code(module: str, silent: Iterable[str] = tuple(SILENT)) -> str:
-    """Digest of the code of `closure`."""
+    """Digest of the code of all modules in `closure`."""
     return _digest_of(closure(module, silent))
 
 
 def closure(module: str, silent: Iterable[str] = tuple(SILENT)) -> dict[str, Module]:
-    """`module` and every module of the project that it imports, followed to the end, by name.
+    """`module` and every module of the project that it imports, directly or indirectly, by name.
 
-    Those in `silent` are left out, and not followed; a package counts with its `__init__`, unless that is empty.
+    Modules in `silent` are left out and not followed; a package's `__init__` is included unless it is empty.
     """
     waiting, seen, found = {module}, set(silent), {}
     while waiting:
@@ -103,12 +103,12 @@ def file_digest(path: Path) -> str:
 
 
 def versions(*libraries: str) -> dict[str, str]:
-    """The installed versions of libraries, by the names that they are imported by."""
+    """The installed versions of libraries, given and returned by their import names."""
     return {name: importlib.metadata.version(DISTRIBUTIONS.get(name, name)) for name in libraries}
 
 
 def tree_digest(tree: ast.Module) -> str:
-    """Digest of a module: node types and fields that are not empty, without docstrings, however it is laid out."""
+    """Digest of a module's syntax tree (node types and non-empty fields), without docstrings and layout."""
     return hashlib.sha256(json.dumps(_syntax(tree)).encode()).hexdigest()
 
 
@@ -128,20 +128,20 @@ def _files(name: str) -> tuple[Path, Path]:
 
 
 def _imported(tree: ast.AST) -> set[str]:
-    """All that a module imports, at any depth of it; of `from a import b` both a and a.b."""
+    """All names that a module imports, at any nesting depth; both a and a.b for `from a import b`."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:
-                raise ValueError(f"line {node.lineno}: a relative import: imports are absolute, so that code is found")
+                raise ValueError(f"line {node.lineno}: relative import; only absolute imports can be followed")
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
 def _syntax(node: Any) -> Any:
-    """A node as [type, fields], a list as a list, a constant as [type, text]."""
+    """A node as [type, fields], a list as a list, a constant as [type, repr]."""
     if isinstance(node, list):
         return [_syntax(item) for item in node]
     if not isinstance(node, ast.AST):
@@ -155,7 +155,7 @@ def _syntax(node: Any) -> Any:
 
 
 def _merged(values: list[ast.expr]) -> list[ast.expr]:
-    """The values of an f-string, constants side by side as one: Python 3.12 splits them otherwise than 3.11."""
+    """The values of an f-string with adjacent constants merged: Python 3.12 splits them differently from 3.11."""
     merged: list[ast.expr] = []
     for value in values:
         before = merged[-1] if merged else None
@@ -166,15 +166,15 @@ def _merged(values: list[ast.expr]) -> list[ast.expr]:
     return merged
 
 
-def _plain(value: Any) -> Any:
-    """`value` as JSON holds it, dataclasses by their fields."""
+def _as_json(value: Any) -> Any:
+    """`value` in terms of JSON types, dataclasses by their fields."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_as_json(item) for item in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _as_json(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = (one.name for one in dataclasses.fields(value) if not one.metadata.get("place"))
-        return {name: _plain(getattr(value, name)) for name in fields}
-    raise TypeError(f"{value!r} has no lasting name: a recipe holds numbers, texts, and digests of what is read")
+        return {name: _as_json(getattr(value, name)) for name in fields}
+    raise TypeError(f"{value!r} cannot be in a recipe: use numbers, strings, and digests of inputs")

@@ -1,8 +1,8 @@
-"""The work store: every costly result, whole or absent, under the digest of its recipe.
+"""The work store: every costly result, complete or absent, under the digest of its recipe.
 
-DVC deletes a stage's outputs before it runs the stage again; what lies here survives that, so a killed run computes
-only what is missing. Deleting the store is always safe. Notes beside the entries say what they were when they were
-written, and on what machine: one that is no longer that is not used, but set aside and made again.
+DVC deletes a stage's outputs before it runs the stage again. Entries of the store survive that, so a run after a kill
+computes only what is missing. Deleting the store is always safe. A note beside each entry records its size, digest and
+machine when it was written; an entry that no longer matches its note is set aside and made again.
 """
 
 import functools
@@ -23,9 +23,9 @@ from tavlad.errors import TavladError
 from tavlad.store import integrity, locking
 from tavlad.store.integrity import files_of
 
-HOUSEKEEPING = ("tmp", "locks", "notes", "digests")  # digests: those of videos, by stage index
+HOUSEKEEPING = ("tmp", "locks", "notes", "digests")  # digests: of videos, cached by stage index
 UNKNOWN: Mapping[str, str] = MappingProxyType({})
-CHECKSUMS = ("decode", "extract")  # many large files with checksums of their own: hashed only if they were touched
+CHECKSUMS = ("decode", "extract")  # many large files with checksums of their own: hashed only if touched
 
 
 class Store:
@@ -41,16 +41,16 @@ class Store:
                 locking.sweep_folders(root / "tmp")
                 self.scratch, self._held = locking.own_folder(root / "tmp")
         except OSError as error:
-            raise TavladError(f"no work store: {error}. $TAVLAD_STORE puts it elsewhere.") from error
+            raise TavladError(f"no work store: {error}. Set $TAVLAD_STORE to put it elsewhere.") from error
 
     @classmethod
     def open(cls) -> "Store":
-        """The store of this project: $TAVLAD_STORE, else data/.store below $DVC_ROOT or the current folder."""
+        """The store of this project: $TAVLAD_STORE, else data/.store in $DVC_ROOT or in the current folder."""
         root = os.environ.get("TAVLAD_STORE") or Path(os.environ.get("DVC_ROOT", "."), "data", ".store")
         return cls(Path(root).absolute())
 
     def find(self, stage: str, key: str) -> Path | None:
-        """The finished entry, or None; one that is not what was written is set aside, with a warning."""
+        """The finished entry, or None; a damaged entry is set aside with a warning."""
         path = self._path(stage, key)
         if not path.exists():
             return None
@@ -60,13 +60,13 @@ class Store:
         return path
 
     def find_made(self, stage: str, key: str, key_of: Callable[[Path], str]) -> Path | None:
-        """`find`, for files that say what made them: one of another recipe, or that is damaged, is set aside."""
+        """`find` for files that store their own key: a file with another key, or a damaged one, is set aside."""
         entry = self.find(stage, key)
         if entry is None:
             return None
         try:
             recipe = key_of(entry)
-            reason = f"{entry} was made by another recipe, {recipe}"
+            reason = f"{entry} was made with another recipe, {recipe}"
         except ValueError as error:
             recipe, reason = "", str(error)
         if recipe == key:
@@ -75,7 +75,7 @@ class Store:
         return None
 
     def get(self, stage: str, key: str) -> Path:
-        """The finished entry that must be there; TavladError otherwise."""
+        """The finished entry; TavladError if there is none."""
         path = self.find(stage, key)
         if path is None:
             lost = f"the work store {self.root} has no {stage}/{key}"
@@ -83,49 +83,49 @@ class Store:
         return path
 
     def discard(self, stage: str, key: str) -> None:
-        """Remove an entry that is of no more use, if it is there."""
+        """Remove an entry that is no longer needed, if it exists."""
         path = self._path(stage, key)
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self._note(stage, key).unlink(missing_ok=True)
 
     def fault(self, stage: str, key: str, thorough: bool) -> str | None:
-        """How an entry differs from its note, if it has one; files that nobody touched are read only if `thorough`."""
+        """How an entry differs from its note, or None; unless `thorough`, files with unchanged times are not read."""
         entry, noted = self._path(stage, key), self.noted(stage, key)
         reasons = [integrity.difference(entry, described, thorough) for described in noted]
         return reasons[-1] if reasons and None not in reasons else None
 
     def noted(self, stage: str, key: str) -> list[integrity.Described]:
-        """What an entry may be; empty for one that is older than notes are."""
+        """The descriptions in an entry's note, of which one must match; empty without a note."""
         return integrity.read_note(self._note(stage, key))
 
     def condemn(self, stage: str, key: str, reason: str) -> None:
-        """Set a damaged entry aside, as one of the stage "damaged", so that it is made again; say so."""
+        """Move a damaged entry to the stage "damaged", so that it is made again, and warn."""
         entry = self._path(stage, key)
         (self.root / "damaged").mkdir(exist_ok=True)
         os.replace(entry, Path(tempfile.mkdtemp(dir=self.root / "damaged"), key))
         self._note(stage, key).unlink(missing_ok=True)
-        console.warn(f"{stage}: damaged, so made again: {reason}. `tavlad doctor store` removes other links of it")
+        console.warn(f"{stage}: damaged, will be made again: {reason}. `tavlad doctor store` removes all links to it")
 
     @contextmanager
     def lock(self, name: str, label: str = "") -> Iterator[None]:
-        """Hold `name` alone among the processes of this machine, and say so, of `label`, while another holds it."""
+        """Hold the lock `name` among the processes of this machine; print that `label` waits if another holds it."""
 
         def waiting() -> None:
-            console.warn(f"another process is running '{label or name}' on this store; waiting for it to end")
+            console.warn(f"another process is running '{label or name}' on this store; waiting for it to finish")
 
         with integrity.disk_named(self.root, self.scratch), locking.locked(self.root / "locks" / name, waiting):
             yield
 
     def output(self, label: str, path: Path) -> AbstractContextManager[None]:
-        """Hold the output `path` of stage `label`: a stage that a killed DVC left behind may still be writing there."""
+        """Lock the output `path` of stage `label`: a stage that outlived a killed DVC may still be writing to it."""
         place = hashlib.sha256(str(path.absolute()).encode(errors="surrogateescape")).hexdigest()
         return self.lock(f"output-{place}", label)
 
     @contextmanager
     def create(self, stage: str, key: str, how: Mapping[str, str] = UNKNOWN) -> Iterator[Path]:
-        """A path to write a file or folder at; the entry appears, whole, when the block ends without an error.
+        """A path to write a file or folder to, which becomes the entry when the block ends without an error.
 
-        Only tavlad.store.making calls this, for it knows what a key must hold. `how` goes into the entry's note.
+        Called only by tavlad.store.making, which knows what a key must contain. `how` goes into the entry's note.
         """
         with integrity.disk_named(self.root, self.scratch):
             aside = self.aside()
@@ -136,33 +136,33 @@ class Store:
                 shutil.rmtree(aside.parent, ignore_errors=True)
 
     def aside(self) -> Path:
-        """A path below this process's scratch folder, where nothing is yet; OSError if the disk is nearly full."""
+        """An unused path in this process's scratch folder; OSError if the disk is nearly full."""
         integrity.require_room(self.root)
         return Path(tempfile.mkdtemp(dir=self.scratch), "entry")
 
     def finish(self, aside: Path, stage: str, key: str, how: Mapping[str, str]) -> None:
-        """Make `aside` the entry, for good; its note comes first, so that no entry is without one."""
+        """Move `aside` to its final place; the note is written first, so that no entry is without one."""
         described = integrity.seal(aside)
         target, note = self._path(stage, key), self._note(stage, key)
         target.parent.mkdir(parents=True, exist_ok=True)
         if aside.is_file() or not target.exists():
-            # a kill before the last line leaves the former entry (an epoch state), so its note is kept as well
+            # a kill before the rename leaves the former entry (an epoch state), so its description is kept as well
             former = self.noted(stage, key)[-1:] if target.exists() else []
             facts = {"host": locking.host(), "processor": processor(), **how}
             integrity.write_note(note, aside.with_name("note"), [*former, described], facts)
             try:
                 os.replace(aside, target)
             except OSError:
-                if not target.is_dir():  # else another machine, whom no lock of this one stops, was first
+                if not target.is_dir():  # else another machine, which our locks do not stop, was faster
                     raise
 
     def record(self, stage: str, facts: Mapping[str, Any]) -> None:
-        """Append a line of measurements (seconds, rates) to timings.jsonl: no DVC output may hold them."""
+        """Append measurements (seconds, rates) to timings.jsonl, because DVC outputs must not contain them."""
         with open(self.root / "timings.jsonl", "a") as file:
             file.write(json.dumps({"stage": stage, **facts}) + "\n")
 
     def size(self) -> dict[str, tuple[int, int]]:
-        """Entries and bytes of each stage."""
+        """Number of entries and bytes of each stage."""
         sizes: dict[str, tuple[int, int]] = {}
         for stage, entry in self.entries():
             entries, weight = sizes.get(stage, (0, 0))

@@ -31,12 +31,12 @@ def store(tmp_path: Path) -> Store:
 
 
 DAMAGE = {
-    "a flipped bit": (flipped, "other bytes"),
+    "a flipped bit": (flipped, "has changed since"),
     "truncated": (lambda content: content[:500], "500 bytes, not 1000"),
     "emptied": (lambda content: b"", "0 bytes, not 1000"),
     "grown": (lambda content: content + b"x", "1001 bytes, not 1000"),
     "someone else's": (lambda content: b"mine", "4 bytes, not 1000"),
-    "someone else's, as long": (lambda content: os.urandom(1000), "other bytes"),
+    "someone else's, as long": (lambda content: os.urandom(1000), "has changed since"),
 }
 
 
@@ -63,7 +63,7 @@ def test_a_folder_entry_has_the_files_that_were_written(store, capsys, change):
     folder = store.get("stage1", "ef56")
     (folder / "curve").unlink() if change == "lost" else (folder / "more").touch()
     assert store.find("stage1", "ef56") is None
-    assert {"lost": "curve is missing", "added": "more is there"}[change] in capsys.readouterr().err
+    assert {"lost": "curve is missing", "added": "more is not part of the entry"}[change] in capsys.readouterr().err
 
 
 def test_small_results_are_read_when_found_even_if_nothing_touched_them(store):
@@ -114,7 +114,7 @@ def test_verify_removes_every_link_of_what_is_damaged_and_nothing_else(store, tm
     own = tmp_path / "data" / "raw" / "mine.avi"
     publish(store.get("decode", "ab12"), own)
     done = CliRunner().invoke(main, ["doctor", "store"])
-    assert done.exit_code == 1 and "ab12" in done.stderr and "other bytes" in done.stderr and "dvc repro" in done.stderr
+    assert done.exit_code == 1 and "ab12" in done.stderr and "has changed" in done.stderr and "dvc repro" in done.stderr
     assert sorted(path.name for path in (tmp_path / "data" / "frames").iterdir()) == ["cd34.h5"]
     assert len([path for path in cache.rglob("*") if path.is_file()]) == 1 and own.exists()
     assert store.find("decode", "ab12") is None and store.find("decode", "cd34") is not None

@@ -44,7 +44,7 @@ def test_decode_stops_before_the_disk_is_full_and_goes_on_when_there_is_room(fol
         filler = fill(disk, integrity.RESERVE // 2)
         status, _, errors = decode(folder, disk / "store")
         assert status == 1 and "No space left on device" in errors and str(disk / "store") in errors
-        assert "make room" in errors and "cannot be used" not in errors  # it is no clip that is at fault
+        assert "Free some space" in errors and "cannot be used" not in errors  # it is no clip that is at fault
         assert inodes(disk / "store") == good
         filler.unlink()
         assert "(1 new)" in decode(folder, disk / "store")[1]
@@ -124,7 +124,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkey
 def test_an_output_that_cannot_be_written_is_named(folder):
     with mounted(folder / "disk", "ro") as disk:
         status, _, errors = decode(folder, folder / "store", disk / "frames")
-    assert status == 1 and f"Read-only file system: '{disk}/frames'" in errors and "make the place writable" in errors
+    assert status == 1 and f"Read-only file system: '{disk}/frames'" in errors and "make the folder writable" in errors
     assert "Traceback" not in errors
 
 
@@ -145,7 +145,7 @@ def test_a_store_deleted_while_decoding_is_told_and_the_next_run_starts_anew(fol
     store, clips = Store(folder / "store"), read_clips(folder / "clips.csv")
     work = folder / "raw", Sampling(4, 24, 95), Limits(1, 60, 500)
     results = decode_all(store, clips, *work)
-    with pytest.raises(TavladError, match=r"deleted meanwhile.*Run the stage again"):
+    with pytest.raises(TavladError, match=r"deleted during the run.*Run the stage again"):
         next(results)
         shutil.rmtree(store.root, ignore_errors=True)  # a worker may be writing there
         list(results)

@@ -1,4 +1,4 @@
-"""HDF5 files on disks that refuse: read without locks, and no refusal is taken for damage."""
+"""HDF5 files on failing file systems: read without locks, and I/O errors are not mistaken for damage."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from tavlad.store.hdf5 import created, opened_hdf5
 
 ROOT = Path(__file__).parents[2]
 NUMBERS, TOTAL = 1000, "499500"
-# A file system without locks, on which the reads after the first $READS fail, for what lies below $REFUSES.
+# A file system without locks, where all reads after the first $READS fail; it affects files below $REFUSES.
 REFUSING = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -71,7 +71,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read(path: Path) -> Callable[[int], str]:
-    """What comes of reading `path` where nothing can be locked, and only so many reads succeed."""
+    """The outcome of reading `path` where nothing can be locked and only so many reads succeed."""
     source, library = path.with_name("refusing.c"), path.with_name("refusing.so")
     source.write_text(REFUSING)
     if sys.platform != "linux" or not shutil.which("cc"):
@@ -87,17 +87,17 @@ def read(path: Path) -> Callable[[int], str]:
     return run
 
 
-def test_a_disk_without_locks_is_read(read: Callable[[int], str]) -> None:
+def test_a_file_system_without_locks_can_be_read(read: Callable[[int], str]) -> None:
     assert read(30) == TOTAL
 
 
-def test_whichever_read_fails_it_is_no_damage(path: Path, read: Callable[[int], str]) -> None:
+def test_a_failing_read_is_not_reported_as_damage(path: Path, read: Callable[[int], str]) -> None:
     outcomes = list(takewhile(lambda outcome: outcome != TOTAL, map(read, range(30))))
     refusal = f"OSError {errno.ESTALE} [Errno {errno.ESTALE}] {os.strerror(errno.ESTALE)}: '{path}'"
     assert outcomes == [refusal] * len(outcomes) and len(outcomes) > 4  # its head, its names, its values
 
 
-def test_too_many_open_files_are_no_damage(path: Path) -> None:
+def test_too_many_open_files_are_not_reported_as_damage(path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
@@ -108,19 +108,19 @@ def test_too_many_open_files_are_no_damage(path: Path) -> None:
     assert refused.value.errno == errno.EMFILE and "damaged" not in str(refused.value)
 
 
-def test_a_file_that_is_missing_is_told_as_such(path: Path) -> None:
+def test_a_missing_file_is_reported_as_missing(path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no\.h5"), opened_hdf5(path.with_name("no.h5")):
         pass
 
 
 @pytest.mark.parametrize("size", [0, 100, 5000])
-def test_a_file_that_is_cut_off_is_damaged(path: Path, size: int) -> None:
+def test_a_truncated_file_is_damaged(path: Path, size: int) -> None:
     os.truncate(path, size)
     with pytest.raises(ValueError, match=r"disk\.h5 cannot be read: .*`tavlad doctor store`"), opened_hdf5(path):
         pass
 
 
-def test_what_a_reader_finds_wrong_keeps_its_words(path: Path) -> None:
+def test_a_readers_own_message_is_kept(path: Path) -> None:
     with pytest.raises(ValueError, match=r"disk\.h5 holds no frames$"), opened_hdf5(path) as file:
         assert isinstance(file["values"], h5py.Dataset)
         raise ValueError(f"{path} holds no frames")

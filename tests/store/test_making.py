@@ -1,4 +1,4 @@
-"""The one way into the store: what is in a key, what is found, what is made, who waits for whom."""
+"""Making entries of the store: what is in a key, what is found, what is made, who waits for whom."""
 
 import json
 import subprocess
@@ -55,7 +55,9 @@ def key_of(entry: Path) -> str:
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(making, "made_by", lambda module: {"code": module})  # tests lie outside of the rooms
+    monkeypatch.setattr(
+        making, "made_by", lambda module: {"code": module}
+    )  # tests are not part of the code that keys cover
     return Store(tmp_path / "store")
 
 
@@ -68,7 +70,7 @@ def test_every_argument_is_in_the_key_and_speed_is_not(store):
     assert all(one.new for one in others) and len({first.key, *(one.key for one in others)}) == 3
 
 
-def test_other_code_is_another_key(store, monkeypatch):
+def test_changed_code_changes_the_key(store, monkeypatch):
     first = made(store, "stage1", train, Rate(0.1), None)
     monkeypatch.setattr(making, "made_by", lambda module: {"code": f"{module}, changed"})
     assert made(store, "stage1", train, Rate(0.1), None).key != first.key
@@ -81,7 +83,7 @@ def test_the_note_says_device_threads_and_processor(store):
     assert {"threads", "processor", "host"} < facts.keys()
 
 
-def test_what_was_kept_is_gone_on_from_and_then_discarded(store):
+def test_a_kept_state_is_resumed_from_and_then_discarded(store):
     with pytest.raises(RuntimeError, match="killed"):
         made(store, "stage1", train, Rate(0.1), Speed("broken", 1))
     assert [stage for stage, _ in store.entries()] == ["stage1-epoch"]
@@ -89,7 +91,7 @@ def test_what_was_kept_is_gone_on_from_and_then_discarded(store):
     assert [stage for stage, _ in store.entries()] == ["stage1"]
 
 
-def test_of_many_the_found_come_first_and_the_bad_cost_themselves(store):
+def test_found_entries_come_first_and_a_failure_affects_no_other(store):
     each = {"a": "one", "b": "bad", "c": "three"}
     results = list(made_all(store, "decode", many, 1.5, each, None, key_of))
     assert [(one.name, one.new, one.reason) for one in results] == [
@@ -132,7 +134,7 @@ def test_two_trainings_of_different_recipes_do_not_wait_for_each_other(tmp_path)
     for process in (first, other):
         process.communicate(b"\n")
         assert process.returncode == 0
-    assert same.communicate()[0] == b"" and same.returncode == 0  # it found what the first had made
+    assert same.communicate()[0] == b"" and same.returncode == 0  # it found the entry that the first had made
 
 
 def test_the_key_of_a_real_maker_holds_its_code_and_its_libraries():

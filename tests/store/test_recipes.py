@@ -1,4 +1,4 @@
-"""Names that follow what decides a value and nothing else."""
+"""Keys change with everything that affects a value, and with nothing else."""
 
 import ast
 import importlib.metadata
@@ -72,7 +72,7 @@ def g(*, key=lambda x: x ** 2):
 GOLDEN = "4588e366e3f36e84763b105dc95cb0d9f3336a9a7478f9d43f3d7bf244cd5aa9"
 
 
-def test_a_digest_follows_values_and_not_their_order():
+def test_a_digest_depends_on_values_and_not_on_their_order():
     assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
     assert len({digest(x) for x in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": [1]}, {"a": 1.5})}) == 6
 
@@ -84,7 +84,7 @@ class Arguments:
     rate: float = 0.1
 
 
-def test_a_recipe_follows_what_an_input_holds_and_not_where_it_lies():
+def test_a_recipe_depends_on_an_inputs_contents_and_not_on_its_path():
     one = Arguments(Input(Path("a"), "1"), Inputs(Path("a"), (("x", "1"), ("y", "2"))))
     moved = Arguments(Input(Path("b"), "1"), Inputs(Path("b"), (("x", "1"), ("y", "2"))))
     others = [
@@ -97,19 +97,19 @@ def test_a_recipe_follows_what_an_input_holds_and_not_where_it_lies():
 
 
 @pytest.mark.parametrize("value", [Path("a"), {1: 2}, {3}, object(), open, Arguments])
-def test_what_has_no_lasting_name_is_refused(value):
-    with pytest.raises(TypeError, match="no lasting name"):
+def test_values_without_a_stable_form_are_refused(value):
+    with pytest.raises(TypeError, match="cannot be in a recipe"):
         digest({"arguments": [value]})
 
 
-def test_a_file_digest_follows_every_byte(tmp_path):
+def test_a_file_digest_depends_on_every_byte(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 3_000_000)
     (tmp_path / "b").write_bytes(b"x" * 2_999_999 + b"y")
     assert file_digest(tmp_path / "a") != file_digest(tmp_path / "b")
 
 
-def test_a_sample_of_all_syntax_has_the_digest_that_it_always_had():
-    """Another Python that sees the same code otherwise computes everything once more: this says so first."""
+def test_the_digest_of_a_sample_of_all_syntax_never_changes():
+    """If a new Python parses code differently, all keys change and everything is recomputed; this test detects it."""
     assert tree_digest(ast.parse(SAMPLE)) == GOLDEN
 
 
@@ -125,7 +125,7 @@ def test_a_sample_of_all_syntax_has_the_digest_that_it_always_had():
         ('f"and {sep}{{}}" ".."', 'f"and {sep}" "{}.."'),
     ],
 )
-def test_the_layout_of_code_is_not_in_its_digest(before, after):
+def test_code_layout_does_not_change_the_digest(before, after):
     assert before in SAMPLE
     assert tree_digest(ast.parse(SAMPLE.replace(before, after))) == tree_digest(ast.parse(SAMPLE))
 
@@ -146,12 +146,12 @@ def test_the_layout_of_code_is_not_in_its_digest(before, after):
         ("/, b=1", "b=1"),
     ],
 )
-def test_what_code_does_is_in_its_digest(before, after):
+def test_code_behaviour_changes_the_digest(before, after):
     assert before in SAMPLE
     assert tree_digest(ast.parse(SAMPLE.replace(before, after))) != tree_digest(ast.parse(SAMPLE))
 
 
-def test_formatting_with_other_settings_changes_no_digest(tmp_path):
+def test_formatting_does_not_change_the_digest(tmp_path):
     ruff = shutil.which("ruff", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if ruff is None:
         pytest.skip("ruff is not installed: `make lint` brings it")
@@ -168,7 +168,7 @@ def test_formatting_with_other_settings_changes_no_digest(tmp_path):
         assert tree_digest(ast.parse((tmp_path / name).read_text())) == tree_digest(ast.parse(text)), name
 
 
-def test_a_relative_import_is_refused_for_its_code_would_not_be_found(tmp_path, monkeypatch):
+def test_a_relative_import_is_refused(tmp_path, monkeypatch):
     (tmp_path / "tavlad").mkdir()
     (tmp_path / "tavlad" / "a.py").write_text("from . import b\n")
     monkeypatch.setattr(recipes, "ROOT", tmp_path)
@@ -184,7 +184,7 @@ def copy(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_a_package_counts_with_what_its_init_holds(copy):
+def test_the_init_of_a_package_counts_unless_it_is_empty(copy):
     before = made_by("tavlad.model.vlad")
     assert "tavlad.model" not in closure("tavlad.model.vlad")
     (copy / "tavlad" / "model" / "__init__.py").write_text("from tavlad.data import boxes\n")
@@ -192,7 +192,7 @@ def test_a_package_counts_with_what_its_init_holds(copy):
     assert made_by("tavlad.model.vlad") != before
 
 
-def test_code_that_is_edited_while_its_stage_runs_gives_no_key(copy, monkeypatch):
+def test_code_edited_while_its_stage_runs_gives_no_key(copy, monkeypatch):
     monkeypatch.setattr(recipes, "STARTED_WITH", {})
     shutil.copytree(ROOT / "pipeline", copy / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     recipes.start_with("pipeline.stage1")
@@ -206,8 +206,8 @@ def test_code_that_is_edited_while_its_stage_runs_gives_no_key(copy, monkeypatch
     assert made_by("tavlad.learning.stage1") == before
 
 
-def test_the_makers_are_those_of_all_stages():
-    """A stage whose result lies in the store names its maker in its file of pipeline/, or in that of decode_all."""
+def test_all_makers_are_listed():
+    """A stage that uses the store names its maker in its pipeline file, or in the file of decode_all."""
     called = set()
     for file in [*(ROOT / "pipeline").glob("*.py"), ROOT / "tavlad" / "video" / "batch.py"]:
         for node in ast.walk(ast.parse(file.read_text())):
@@ -217,7 +217,7 @@ def test_the_makers_are_those_of_all_stages():
     assert found == {(stage.split(",")[0], module.rpartition(".")[2]) for stage, module in MAKERS.items()}
 
 
-def test_nothing_else_puts_results_into_the_store():
+def test_only_making_puts_results_into_the_store():
     for file in [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "tavlad").rglob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             if (
@@ -229,7 +229,7 @@ def test_nothing_else_puts_results_into_the_store():
 
 
 @pytest.mark.parametrize("module", MAKERS.values())
-def test_a_maker_asks_neither_params_yaml_nor_the_environment(module):
+def test_a_maker_reads_neither_params_yaml_nor_the_environment(module):
     for name in closure(module):
         assert name != "tavlad.params"
         tree = ast.parse(ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text())
@@ -237,18 +237,18 @@ def test_a_maker_asks_neither_params_yaml_nor_the_environment(module):
         assert not asked & {"os.environ.get", "os.getenv"}, name
 
 
-LOADED_LATE = {"sklearn", "threadpoolctl", "torchvision"}  # inside functions, for they take long to load
+LOADED_LATE = {"sklearn", "threadpoolctl", "torchvision"}  # imported inside functions, because they are slow to load
 
 
 @pytest.mark.parametrize("module", MAKERS.values())
-def test_the_versions_are_those_of_all_libraries_that_are_imported(module):
+def test_versions_cover_all_imported_libraries(module):
     importlib.import_module(module)
     versions = made_by(module)["versions"]
     assert versions.keys() - LOADED_LATE <= {name.split(".")[0] for name in sys.modules}
     assert {"numpy"} <= versions.keys() and not {"rich", "click", "dvc"} & versions.keys()
 
 
-def test_another_release_of_what_compresses_maps_is_another_recipe(monkeypatch):
+def test_another_version_of_the_compressor_changes_the_recipe(monkeypatch):
     before, version = made_by("tavlad.features.extraction"), importlib.metadata.version
     assert before["versions"]["isal"] == version("isal")
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "isal" else version(name))
@@ -271,7 +271,7 @@ OTHER = {
 
 
 class Change(ast.NodeTransformer):
-    """Changes the n-th operator or number of a module, or text that is no docstring."""
+    """Changes the n-th operator, number or string of a module; docstrings do not count."""
 
     def __init__(self, place: int):
         self.place, self.seen = place, 0
@@ -294,7 +294,7 @@ class Change(ast.NodeTransformer):
 
 
 def changes(source: str) -> Iterator[str]:
-    """A module with its first, middle and last changeable place changed."""
+    """Three versions of a module: with its first, middle and last changeable place changed."""
     everything = Change(-1)
     everything.visit(ast.parse(source))
     for place in sorted({0, everything.seen // 2, everything.seen - 1}):
@@ -302,14 +302,14 @@ def changes(source: str) -> Iterator[str]:
 
 
 @pytest.mark.whole
-def test_every_change_of_every_module_that_decides_changes_the_key_of_what_it_decides(copy):
-    """In a copy: operators, numbers and texts in each module that a maker imports, one after the other."""
+def test_every_change_of_a_makers_code_changes_its_keys(copy):
+    """Changes operators, numbers and strings one by one in each module that a maker imports, in a copy."""
     before = {stage: made_by(module)["code"] for stage, module in MAKERS.items()}
     closures = {stage: set(closure(module)) for stage, module in MAKERS.items()}
     for name in sorted(set().union(*closures.values())):
         file = copy.joinpath(*name.split(".")).with_suffix(".py")
         source, concerned = file.read_text(), {stage for stage in MAKERS if name in closures[stage]}
-        file.write_text(ast.unparse(ast.parse(source)) + "\n# said in other words\n")
+        file.write_text(ast.unparse(ast.parse(source)) + "\n# a comment\n")
         assert {stage: made_by(MAKERS[stage])["code"] for stage in MAKERS} == before, name
         for changed in changes(source):
             file.write_text(changed)
@@ -319,7 +319,7 @@ def test_every_change_of_every_module_that_decides_changes_the_key_of_what_it_de
 
 
 @pytest.mark.parametrize("name", SILENT)
-def test_no_change_of_a_module_that_decides_nothing_changes_a_key(copy, name):
+def test_changing_a_silent_module_changes_no_key(copy, name):
     before = {stage: made_by(module) for stage, module in MAKERS.items()}
     place = copy.joinpath(*name.split("."))
     file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
@@ -329,5 +329,5 @@ def test_no_change_of_a_module_that_decides_nothing_changes_a_key(copy, name):
 
 
 @pytest.mark.parametrize("name", SILENT)
-def test_a_module_that_decides_nothing_is_there_and_says_why(name):
+def test_every_silent_module_exists_and_has_a_reason(name):
     assert SILENT[name] and importlib.import_module(name)

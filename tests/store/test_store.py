@@ -1,4 +1,4 @@
-"""The work store: whole or absent, through kills too."""
+"""The work store: entries are complete or absent, even after kills."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def put(store, stage, key, text):
     return store.get(stage, key)
 
 
-def test_an_entry_is_found_after_it_is_whole_and_is_read_only(store):
+def test_an_entry_is_found_once_complete_and_is_read_only(store):
     with store.create("decode", "ab12") as aside:
         aside.write_text("half")
         assert store.find("decode", "ab12") is None
@@ -100,14 +100,14 @@ with store.lock("stage"), store.create("decode", "ab12") as aside:
 def test_a_killed_writer_leaves_nothing_behind(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"writing\n"
-    living = Store(tmp_path)  # opening a second store sweeps, but not what a living process writes
+    living = Store(tmp_path)  # opening a second store cleans up, but not what a live process is writing
     assert any(path.is_file() for path in (tmp_path / "tmp").rglob("*"))
     process.send_signal(signal.SIGKILL)
     process.wait()
     store = Store(tmp_path)
     assert not any(path.is_file() for path in (tmp_path / "tmp").rglob("*"))
     assert store.find("decode", "ab12") is None
-    with store.lock("stage"):  # freed by the kernel
+    with store.lock("stage"):  # released by the kernel
         put(living, "decode", "ab12", "whole")
 
 
@@ -125,7 +125,7 @@ def test_a_second_process_waits_for_the_lock_and_says_so(tmp_path):
     assert first.returncode == 0 and second.wait() == 0
 
 
-def test_lock_files_that_nobody_holds_are_swept_and_those_in_use_bind(tmp_path):
+def test_unused_lock_files_are_removed_and_those_in_use_still_lock(tmp_path):
     store = Store(tmp_path)
     with store.lock("held"), store.lock("freed"):
         assert len(list((tmp_path / "locks").iterdir())) == 2
@@ -139,7 +139,7 @@ def test_lock_files_that_nobody_holds_are_swept_and_those_in_use_bind(tmp_path):
     waiter.start()
     while not waiting:
         time.sleep(0.01)
-    (tmp_path / "locks" / "stage").unlink()  # as if it had been swept between the waiter's opening and locking it
+    (tmp_path / "locks" / "stage").unlink()  # as if it had been removed between the waiter's opening and locking it
     process.kill()
     process.wait()
     waiter.join(20)
@@ -158,7 +158,7 @@ def wait_for(file, steps):
         steps.append(False)
 
 
-def test_two_outputs_do_not_wait_for_each_other_and_one_does(store, tmp_path, capsys):
+def test_only_runs_with_the_same_output_wait_for_each_other(store, tmp_path, capsys):
     with store.output("stage1@split1", tmp_path / "one"), store.output("stage1@split1", tmp_path / "two"):
         assert capsys.readouterr().err == ""
         thread = threading.Thread(target=hold, args=(store, tmp_path / "one"))
@@ -175,8 +175,8 @@ def hold(store, output):
         pass
 
 
-def test_another_machine_s_work_in_flight_is_left_alone_and_goes_after_a_week(tmp_path, monkeypatch):
-    """Where locks bind one machine alone, a living process elsewhere looks as if it had died."""
+def test_scratch_of_another_machine_is_kept_and_removed_after_a_week(tmp_path, monkeypatch):
+    """If locks are local to a machine, a live process on another machine looks dead."""
     Store(tmp_path)
     scratch = tmp_path / "tmp" / "elsewhere-00000000@abc" / "deep"
     scratch.mkdir(parents=True)
@@ -188,13 +188,13 @@ def test_another_machine_s_work_in_flight_is_left_alone_and_goes_after_a_week(tm
     for path in (scratch / "entry", scratch, scratch.parent):
         os.utime(path, (time.time() - week, time.time() - week))
     Store(tmp_path)
-    assert (scratch / "entry").exists()  # only when a user asks
+    assert (scratch / "entry").exists()  # only on a user's request
     prune_entries(store, everything=False)
     assert not scratch.parent.exists() and store.scratch.exists()
 
 
-def test_of_two_machines_that_make_one_folder_the_first_is_kept(store, monkeypatch):
-    """No lock of the one stops the other, which may come between a look and a rename."""
+def test_if_two_machines_make_the_same_folder_the_first_is_kept(store, monkeypatch):
+    """Without shared locks, the other machine may finish between the check and the rename."""
     write_note = integrity.write_note
 
     def late(note, aside, described, facts):
@@ -210,7 +210,7 @@ def test_of_two_machines_that_make_one_folder_the_first_is_kept(store, monkeypat
     assert (store.get("stage1", "ab12") / "model").read_text() == "m"
 
 
-def test_scratch_of_another_machine_that_vanishes_while_it_is_looked_at_is_alive(tmp_path, monkeypatch):
+def test_scratch_that_disappears_while_it_is_checked_counts_as_in_use(tmp_path, monkeypatch):
     scratch = tmp_path / "elsewhere-00000000@abc"
     scratch.mkdir()
     os.utime(scratch, (0, 0))
@@ -236,7 +236,7 @@ def test_size_and_prune(store, tmp_path):
     assert (tmp_path / "out").read_text() == "shared"
 
 
-def test_where_the_store_lies(tmp_path, monkeypatch):
+def test_where_the_store_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TAVLAD_STORE", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
