@@ -1,6 +1,7 @@
-"""What a user sees of a command: a bar with a rate and an ETA, tables, closing lines, one table of all that failed.
+"""Terminal output: progress bars with a rate and an ETA, tables, closing lines, warnings and errors.
 
-Text is shown as it is: names of clips and classes may look like markup, and logs are searched for them line by line.
+Text is never interpreted as markup, because names of clips and classes may look like it. In logs, names are not
+wrapped, so that they can be searched line by line.
 """
 
 import sys
@@ -20,12 +21,12 @@ from tavlad.errors import TavladError
 
 Item = TypeVar("Item")
 
-WIDE = 1_000_000  # columns, of what is no terminal
-UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line and paragraph separators
+WIDE = 1_000_000  # columns, when the output is not a terminal
+UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, invalid UTF-8, line and paragraph separators
 
 
 class RateColumn(ProgressColumn):
-    """Items a second."""
+    """Items per second."""
 
     def render(self, task: Task) -> Text:
         """The rate of `task`, blank until it is known."""
@@ -39,7 +40,7 @@ def bar(label: str, total: int, unit: str) -> Iterator[Any]:
     notes = TextColumn("{task.fields[note]}", markup=False, table_column=Column(overflow="fold"))
     columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=12), MofNCompleteColumn()]
     columns += [RateColumn(), TimeRemainingColumn(), notes]
-    # lines of stdout go above the bar where both are on a terminal; rich would send those of a pipe there too
+    # stdout is printed above the bar only on a terminal; rich would otherwise redirect piped output there too
     with Progress(*columns, console=_console(sys.stderr), redirect_stdout=sys.stdout.isatty()) as progress:
         task = progress.add_task(_shown(label, sys.stderr), total=total, unit=unit, note="")
 
@@ -50,7 +51,7 @@ def bar(label: str, total: int, unit: str) -> Iterator[Any]:
 
 
 def track(items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[Item]:
-    """`items`, one by one, behind a bar."""
+    """Iterate over `items` with a progress bar."""
     with bar(label, total, unit) as advance:
         for item in items:
             yield item
@@ -58,29 +59,29 @@ def track(items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[
 
 
 def examples(*lines: str) -> str:
-    """What stands at the end of a command's help; click would run lines without the mark together."""
+    """The examples at the end of a command's help; the \\b keeps click from joining the lines."""
     return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
 
 
 def done(line: str) -> None:
-    """A line that says what was made or found; the last of a stage."""
-    print(_shown(line, sys.stdout), flush=True)  # click would write it into a bar, not above
+    """Print a line that says what was made or found; the last line of a stage."""
+    print(_shown(line, sys.stdout), flush=True)  # click.echo would write into a progress bar instead of above it
 
 
 def warn(line: str) -> None:
-    """A line that a user must not miss, though the stage goes on."""
+    """Print a warning to stderr."""
     click.secho(f"warning: {_shown(line, sys.stderr)}", fg="yellow", err=True)
 
 
 def reason(error: Exception) -> str:
-    """An error in one line: its type and its text, or the text alone where that was written for users."""
+    """An error in one line: type and message, or only the message if it was written for users."""
     kind = "" if isinstance(error, (TavladError, click.ClickException)) else f"{type(error).__name__}: "
     return f"{kind}{' '.join(str(error).split())}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """The cells of one row of a table; `style` is one of rich's, and a line follows where a section `ends`."""
+    """The cells of a table row; `style` is a rich style, `ends` draws a line below."""
 
     cells: tuple[str, ...]
     style: str = ""
@@ -90,9 +91,9 @@ class Row:
 def table(
     title: str, heads: Sequence[str], rows: Iterable[Row], numbers: bool = False, notes: Sequence[str] = ()
 ) -> None:
-    """Print a table: on a terminal long cells go on in the next line, elsewhere a row is one line, however long.
+    """Print a table: long cells wrap on a terminal; elsewhere each row is one line.
 
-    With `numbers`, all columns but the first are aligned to the right. `notes` are the lines below.
+    `numbers` right-aligns all columns but the first. `notes` are printed below, one per line.
     """
     console = _console(sys.stdout)
     if title:
@@ -104,7 +105,7 @@ def table(
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """What a command runs in: the library's errors become click's, which prints them and exits with code 1."""
+    """The context that commands run in: turns a TavladError into click's, which is printed and exits with code 1."""
     try:
         yield
     except TavladError as error:
@@ -112,7 +113,7 @@ def errors_shown() -> Iterator[None]:
 
 
 class _Shown(click.ClickException):
-    """A `TavladError` at the end of a command."""
+    """A `TavladError` as an exception of click."""
 
     def __init__(self, error: TavladError):
         super().__init__(str(error))
@@ -124,8 +125,7 @@ class _Shown(click.ClickException):
 
 
 def print_error(error: TavladError, file: IO[str]) -> None:
-    """Print an error without rows as one message; else its title, its rows, a table on a terminal and a line each in
-    a file or pipe, and its advice."""
+    """Print an error: title, rows and advice; rows are a table on a terminal, and one line per row elsewhere."""
     console = _console(file)
     rows = [(name, " ".join(reason.splitlines())) for name, reason in error.rows]
     if not rows:
@@ -141,19 +141,19 @@ def print_error(error: TavladError, file: IO[str]) -> None:
 
 
 def _console(file: IO[str]) -> Console:
-    """A console that takes no text for markup or an emoji's name, and no COLUMNS for the width of a file."""
+    """A console without markup and emoji names, which ignores COLUMNS when writing to a file."""
     width = None if file.isatty() else WIDE
     return Console(file=file, width=width, markup=False, emoji=False, highlight=False)
 
 
 def _print_line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(_shown(text, console.file), style), soft_wrap=True)  # a terminal wraps it, and copies it whole
+    console.print(Text(_shown(text, console.file), style), soft_wrap=True)  # wrapped by the terminal: copies whole
 
 
 def _print_grid(console: Console, heads: Sequence[str], rows: Iterable[Row], numbers: bool = False) -> None:
     grid = Table()
     for place, head in enumerate(heads):
-        # two columns hold the widest character; without them, narrow terminals would lose what is in a cell
+        # the widest characters take two columns; with fewer, narrow terminals would drop them
         grid.add_column(head, overflow="fold", min_width=2, justify="right" if numbers and place else "left")
     for row in rows:
         cells = (_shown(cell, console.file) for cell in row.cells)
@@ -162,7 +162,7 @@ def _print_grid(console: Console, heads: Sequence[str], rows: Iterable[Row], num
 
 
 def _shown(text: str, file: IO[str]) -> str:
-    """`text` as one line of `file`: what would break the line, or cannot be encoded, becomes an escape."""
+    """`text` as one line of `file`: line breaks, control characters and what cannot be encoded are escaped."""
     line = "".join(repr(letter)[1:-1] if unicodedata.category(letter) in UNPRINTABLE else letter for letter in text)
     encoding = getattr(file, "encoding", None) or "utf-8"
     return line.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,4 +1,4 @@
-"""The one door for numbers: a section of params.yaml becomes a frozen, checked object."""
+"""Reads params.yaml: each section becomes a frozen, validated object."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def available_cpus() -> int:
-    """The number of CPUs that this process may use."""
+    """The number of CPUs available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -26,8 +26,8 @@ Workers = Annotated[NonNegativeInt, BeforeValidator(lambda given: available_cpus
 class Section(BaseModel):
     """One stage's parameters: the keys of `section`, and the top-level keys named in `shared`.
 
-    A subclass lives in the pipeline file of its stage, so that a new key of one stage leaves the others alone.
-    `silent` names the keys that never decide a value (workers, tolerances); dvc.yaml leaves the shared ones out.
+    Each stage's subclass is in its pipeline file, so that a new key does not affect other stages. `silent` names keys
+    that never affect a value (workers, tolerances); dvc.yaml does not track the shared ones.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -37,7 +37,7 @@ class Section(BaseModel):
 
     @classmethod
     def load(cls, path: Path | str = "params.yaml") -> Self:
-        """Read and check this stage's keys; all that is wrong is raised at once as an `InputError`."""
+        """Read and validate this stage's keys; raises one `InputError` that lists everything that is wrong."""
         document = read_yaml(path)
         own = document.get(cls.section) if cls.section else {}
         if not isinstance(own, dict):
@@ -61,7 +61,7 @@ class Section(BaseModel):
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """The document at `path`; ruamel reads `1e-05`, which `dvc exp run -S` writes, as the number that it is."""
+    """The document at `path`; unlike PyYAML, ruamel reads `1e-05`, which `dvc exp run -S` writes, as a number."""
     try:
         document = YAML(typ="safe", pure=True).load(Path(path))
     except FileNotFoundError:
@@ -69,5 +69,5 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     except YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
-        raise InputError(f"{path} holds no parameters.")
+        raise InputError(f"{path} contains no parameters.")
     return document

@@ -1,4 +1,4 @@
-"""The benchmarks run from end to end, and say of every row what it is of; nothing here is about time."""
+"""The benchmarks run from end to end and label every row; times are not tested."""
 
 import json
 import math
@@ -39,9 +39,9 @@ NAMES += ["codebook sampling", "codebook sampling", "stage 1 step", "stage 2 ste
 
 
 @pytest.mark.whole
-def test_every_row_has_its_floor(tmp_path, capsys):
+def test_every_row_has_a_floor(tmp_path, capsys):
     file = tmp_path / "results.jsonl"
-    in_process = [part for part in bench.PARTS if part is not commands]  # DVC alone takes seconds a call
+    in_process = [part for part in bench.PARTS if part is not commands]  # each call of DVC takes seconds
     assert bench.measure(TINY, 1, file, in_process) == len(NAMES)
     printed = capsys.readouterr().out
     [line] = map(json.loads, file.read_text().splitlines())
@@ -56,7 +56,7 @@ def test_every_row_has_its_floor(tmp_path, capsys):
     assert all(math.isfinite(value) and value > 0 for value in line["floors"].values())
 
 
-def test_a_ratio_is_of_the_fewest_seconds_of_both():
+def test_a_ratio_compares_the_best_times():
     times = {"work": iter((4.0, 2.0)), "bare": iter((1.0, 3.0))}
     part = Part({name: (lambda turn=turn: next(turn)) for name, turn in times.items()})
     best = best_of([part], 2, lambda done, name: None)

@@ -1,4 +1,4 @@
-"""What a user sees: all failures at once, in a form that a log can be searched in, and every name as it is."""
+"""Terminal output: all failures at once, in a form that logs can be searched for, and names exactly as they are."""
 
 import re
 import sys
@@ -20,14 +20,14 @@ def command(body):
     return CliRunner().invoke(click.command()(errors_shown()(body)))
 
 
-def test_lines_of_stdout_stand_above_a_bar_of_the_same_terminal():
+def test_stdout_is_printed_above_a_bar_on_the_same_terminal():
     with shown_on(terminal=True, columns=80) as screen, bar("work", 2, "clips") as advance:
         done("a line")
         advance()
     assert re.search(r"(^|\n|\x1b\[2K)a line *\r?\n", screen.getvalue())
 
 
-def test_lines_of_stdout_stay_in_its_pipe_while_a_bar_is_on_a_terminal(monkeypatch):
+def test_piped_stdout_stays_in_its_pipe_while_a_bar_is_on_a_terminal(monkeypatch):
     terminal, pipe = Screen(terminal=True), Screen(terminal=False)
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(sys, "stdout", pipe)
@@ -37,12 +37,12 @@ def test_lines_of_stdout_stay_in_its_pipe_while_a_bar_is_on_a_terminal(monkeypat
 
 
 def cells(text: str, place: int) -> str:
-    """What a column of a table holds from top to bottom, without the spaces at which lines are broken."""
+    """The text of a table's column from top to bottom, without the spaces at which lines wrap."""
     rows = [re.split("[│┃]", line) for line in text.splitlines() if line.startswith(("│", "┃"))]
     return "".join(row[place + 1] for row in rows).replace(" ", "")
 
 
-def test_failures_are_listed_a_line_each_with_the_next_step_and_exit_code_1():
+def test_failures_are_listed_one_per_line_with_the_next_step_and_exit_code_1():
     def fail():
         raise TavladError(
             "2 clips cannot be used", [("a/[one]", "is empty"), ("b" * 200, "is missing")], "Repair them."
@@ -54,12 +54,12 @@ def test_failures_are_listed_a_line_each_with_the_next_step_and_exit_code_1():
     assert "  a/[one]: is empty" in lines and f"  {'b' * 200}: is missing" in lines and lines[-1] == "Repair them."
 
 
-def test_failures_name_everything_as_text_too():
+def test_str_of_an_error_names_all_failures():
     assert "a: empty; b: missing" in str(TavladError("bad", [("a", "empty"), ("b", "missing")], "advice"))
 
 
 @pytest.mark.parametrize("colour", ["", "1"])
-def test_in_a_log_a_failure_is_one_line_whatever_its_reason_and_the_colours(colour, monkeypatch):
+def test_in_a_log_a_failure_is_one_line(colour, monkeypatch):
     if colour:
         monkeypatch.setenv("FORCE_COLOR", colour)
     with shown_on(terminal=False, columns=20) as screen:
@@ -73,7 +73,7 @@ def test_in_a_log_a_failure_is_one_line_whatever_its_reason_and_the_colours(colo
     ]
 
 
-def test_on_a_terminal_failures_are_a_table_with_all_letters_of_each_name():
+def test_on_a_terminal_failures_are_a_table_with_full_names():
     screen = Screen(terminal=True)
     with shown_on(terminal=True, columns=40):
         print_error(TavladError("bad: [/t]", [(NAME, CLASS), (LONG[0], "gone")], "Do [/this]."), screen)
@@ -84,7 +84,7 @@ def test_on_a_terminal_failures_are_a_table_with_all_letters_of_each_name():
 
 
 @pytest.mark.parametrize("columns", [20, 80, 400])
-def test_a_table_in_a_pipe_has_a_line_a_row_whatever_the_columns(columns, capsys, monkeypatch):
+def test_a_table_in_a_pipe_has_one_line_per_row(columns, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     table(NAME, ("clip", "class"), [Row((LONG[0], CLASS)), Row((LONG[1], NAME), "red", ends=True)], notes=[LONG[0]])
     lines = capsys.readouterr().out.splitlines()
@@ -94,7 +94,7 @@ def test_a_table_in_a_pipe_has_a_line_a_row_whatever_the_columns(columns, capsys
 
 
 @pytest.mark.parametrize("columns", [10, 30, 80])
-def test_a_table_on_a_terminal_goes_on_in_the_next_line_and_loses_nothing(columns):
+def test_a_table_on_a_terminal_wraps_and_loses_nothing(columns):
     with shown_on(terminal=True, columns=columns) as screen:
         table(NAME, ("a", "b", "c"), [Row((LONG[0], WIDE, "0.850")), Row((LONG[1], CLASS, "1"))], numbers=True)
     text = screen.text()
@@ -104,7 +104,7 @@ def test_a_table_on_a_terminal_goes_on_in_the_next_line_and_loses_nothing(column
     assert cells(text, 2) == "c0.8501"
 
 
-def test_heads_are_no_markup_and_nothing_has_a_colour_but_what_was_given_one():
+def test_heads_are_not_markup_and_only_styled_rows_have_colours():
     with shown_on(terminal=True, columns=80) as screen:
         table("", ("[bold]head:smile:", "3 'x'"), [Row(("4 clips", "/tmp/a")), Row(("5", "True"), "red")])
     assert "┃ [bold]head:smile: ┃ 3 'x'  ┃" in screen.text()
@@ -139,7 +139,7 @@ def test_a_bar_shows_labels_and_notes_as_they_are(terminal):
     assert NAME in screen.text() and f"now: {CLASS}, {LONG[0]}" in screen.text()
 
 
-def test_a_bar_in_a_pipe_is_one_line_and_on_a_terminal_it_goes_on_in_the_next():
+def test_a_bar_is_one_line_in_a_pipe_and_wraps_on_a_terminal():
     note = f"{LONG[1]}, {'x' * 150}"
     with shown_on(terminal=False, columns=60) as screen, bar("work", 2, "runs") as advance:
         advance(1, note)
@@ -159,7 +159,7 @@ def test_a_stage_ends_with_one_line_on_stdout(capsys):
 @pytest.mark.parametrize(
     ("encoding", "shown"), [("utf-8", "é:\\udcff\\n\\x1b[31m"), ("ascii", "\\xe9:\\udcff\\n\\x1b[31m")]
 )
-def test_what_a_line_cannot_hold_is_escaped(encoding, shown, monkeypatch):
+def test_unprintable_characters_are_escaped(encoding, shown, monkeypatch):
     name, expected = "é:\udcff\n\x1b[31m", shown.encode()
 
     def show():

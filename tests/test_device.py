@@ -1,4 +1,4 @@
-"""Where and how exactly things are computed, and what a GPU that fails says."""
+"""Device, precision and determinism, and the messages of a failing GPU."""
 
 import os
 import platform
@@ -17,13 +17,13 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
-def test_a_named_precision_is_taken_at_its_word(name: str) -> None:
+def test_an_explicit_precision_is_used_as_given(name: str) -> None:
     assert devices.precision(name, CPU) == name
 
 
 INTEL = "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\n"
 AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\n"
-NAMELESS = "processor\t: 0\nBogoMIPS\t: 48.00\n"  # as ARM's is
+NAMELESS = "processor\t: 0\nBogoMIPS\t: 48.00\n"  # as on ARM
 RULE = [
     (INTEL, {"avx2": True}, "float32"),
     (INTEL, {"avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, "float32"),
@@ -40,7 +40,7 @@ RULE = [
 
 @pytest.fixture
 def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """A function that makes the processor one whose /proc/cpuinfo is `text`."""
+    """A function that replaces /proc/cpuinfo by `text`."""
 
     def become(text: str) -> None:
         (tmp_path / "cpuinfo").write_text(text)
@@ -50,7 +50,7 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
 
 @pytest.mark.parametrize(("cpuinfo", "capabilities", "expected"), RULE)
-def test_auto_takes_bfloat16_only_where_the_machine_is_fast_in_it(
+def test_auto_means_bfloat16_only_where_it_is_fast(
     monkeypatch: pytest.MonkeyPatch,
     processor: Callable[[str], None],
     cpuinfo: str,
@@ -74,7 +74,7 @@ def test_auto_takes_bfloat16_only_where_the_machine_is_fast_in_it(
         ("aarch64", NAMELESS, False, False, "bfloat16"),
     ],
 )
-def test_the_rule_is_the_same_where_torch_lists_no_capabilities(
+def test_the_rule_is_the_same_with_a_torch_that_lists_no_capabilities(
     monkeypatch: pytest.MonkeyPatch,
     processor: Callable[[str], None],
     machine: str,
@@ -111,7 +111,7 @@ def test_cuda_without_a_gpu_is_an_error_that_says_what_to_set(monkeypatch: pytes
 
 @pytest.fixture
 def fast_and_loose(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A process that takes TF32 and whatever kernel is fastest; afterwards it is as it was."""
+    """Allow TF32 and the fastest kernels; restore the settings afterwards."""
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     matmul, deterministic = torch.backends.cuda.matmul, torch.are_deterministic_algorithms_enabled()
@@ -124,7 +124,7 @@ def fast_and_loose(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("fast_and_loose")
 @pytest.mark.parametrize("name", ["auto", "cuda"])
-def test_on_a_gpu_float32_is_no_tf32(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_on_a_gpu_float32_does_not_mean_tf32(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert devices.choose("cpu") == CPU
     assert torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32
@@ -133,7 +133,7 @@ def test_on_a_gpu_float32_is_no_tf32(monkeypatch: pytest.MonkeyPatch, name: str)
 
 
 @pytest.mark.usefixtures("fast_and_loose")
-def test_deterministic_means_no_choice_of_kernels_and_no_filling_of_new_tensors() -> None:
+def test_deterministic_neither_selects_kernels_nor_fills_new_tensors() -> None:
     devices.make_deterministic()
     assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
     assert not torch.backends.cudnn.benchmark and os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
@@ -193,7 +193,7 @@ def explained(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize(("error", "words"), MEMORY)
-def test_too_little_memory_of_the_gpu_says_what_to_lower(error: RuntimeError, words: str) -> None:
+def test_out_of_gpu_memory_says_what_to_lower(error: RuntimeError, words: str) -> None:
     assert errors.is_gpu_failure(error)
     message = explained(error)
     assert message.startswith("the GPU ran out of memory: ") and words in message
@@ -218,6 +218,6 @@ def test_all_other_errors_pass_through(error: BaseException) -> None:
     assert found.value is error
 
 
-def test_what_is_explained_is_not_explained_again() -> None:
+def test_an_explained_error_is_not_explained_again() -> None:
     with errors.gpu_explained("stage2.batch"):
         assert "Lower extract.batch" in explained(torch.OutOfMemoryError("CUDA out of memory."))

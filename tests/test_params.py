@@ -1,4 +1,4 @@
-"""The door for numbers lets nothing wrong in, and says all that is wrong at once."""
+"""params.yaml: every invalid value is refused, and all errors are reported at once."""
 
 from typing import ClassVar, Literal
 
@@ -55,12 +55,12 @@ def test_a_section_with_its_shared_keys(tmp_path):
         (("bake:", "boil:"), "bake"),
     ],
 )
-def test_what_is_wrong_is_refused_by_name(tmp_path, change, named):
+def test_an_invalid_value_is_refused_by_name(tmp_path, change, named):
     with pytest.raises(TavladError, match=named):
         Bake.load(written(tmp_path, GOOD.replace(*change)))
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path):
+def test_all_errors_are_reported_at_once(tmp_path):
     text = GOOD.replace("minutes: 4", "minutes: x").replace("oven: gas", "oven: 1").replace("seed: 3", "seed: 1.5")
     with pytest.raises(TavladError) as error:
         Bake.load(written(tmp_path, text))
@@ -68,7 +68,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a: [1", "", "- 1\n"])
-def test_a_file_that_holds_no_parameters(tmp_path, text):
+def test_a_file_without_parameters(tmp_path, text):
     with pytest.raises(TavladError, match=r"params\.yaml"):
         read_yaml(written(tmp_path, text))
 
@@ -79,11 +79,11 @@ def test_a_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize(("given", "meant"), [("auto", available_cpus()), ("0", 0), ("7", 7)])
-def test_so_many_workers_as_cores_or_as_asked_for(tmp_path, given, meant):
+def test_workers_are_the_number_of_cores_or_as_given(tmp_path, given, meant):
     assert Kitchen.load(written(tmp_path, f"kitchen:\n  workers: {given}\n")).workers == meant
 
 
 @pytest.mark.parametrize("given", ["-1", "1.5", "many", "true", "null"])
-def test_another_number_of_workers_is_refused(tmp_path, given):
+def test_an_invalid_number_of_workers_is_refused(tmp_path, given):
     with pytest.raises(TavladError, match=r"kitchen\.workers"):
         Kitchen.load(written(tmp_path, f"kitchen:\n  workers: {given}\n"))

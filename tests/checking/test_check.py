@@ -122,7 +122,7 @@ def test_a_cost_that_cannot_be_measured_is_named_with_all_else(tmp_path, project
     result = check(str(root))
     assert result.exit_code == 1
     assert set(named(result)) == {"params.yaml", "run/broken.avi"}
-    assert "torch sees no GPU" in named(result)["params.yaml"]
+    assert "torch finds no GPU" in named(result)["params.yaml"]
 
 
 def test_parameters_that_do_not_go_together_are_refused_first(tmp_path, project):
