@@ -1,4 +1,4 @@
-"""The demo data set on three groups: honest lists, true counts, time-reversed partners, the same bytes each time."""
+"""The demo data set with three groups: correct lists and counts, time-reversed partners, reproducible bytes."""
 
 import csv
 import hashlib
@@ -61,7 +61,7 @@ def test_same_seed_same_bytes_in_another_process(root: Path, tmp_path: Path) -> 
     assert again.items() <= digests(root).items()
 
 
-def test_lists_test_each_group_once_and_name_each_clip_truly(root: Path) -> None:
+def test_lists_hold_out_each_group_once_and_label_clips_correctly(root: Path) -> None:
     numbers = dict(line.split()[::-1] for line in (root / "classInd.txt").read_text().splitlines())
     assert len(numbers) == 8 and sorted(map(int, numbers.values())) == list(range(1, 9))
     files = {path.relative_to(root).as_posix() for path in root.rglob("*.avi")}
@@ -79,7 +79,7 @@ def test_lists_test_each_group_once_and_name_each_clip_truly(root: Path) -> None
     assert all(name.split("/")[1].startswith(f"v_{name.split('/')[0]}_g") for name in files)
 
 
-def test_the_pairs_are_of_all_classes_as_index_takes_them(root: Path) -> None:
+def test_the_pairs_cover_all_classes_as_index_reads_them(root: Path) -> None:
     problems: list[Problem] = []
     assert brought_pairs(root, generator.CLASSES, problems) == list(generator.PAIRS) and not problems
 
@@ -90,7 +90,7 @@ def test_nine_groups_give_three_test_groups_a_split(tmp_path: Path) -> None:
     assert [len({line.split("_")[2] for line in lines}) for lines in parts] == [3, 3, 3]
 
 
-def test_clips_are_what_was_promised_and_boxes_fit_them(root: Path) -> None:
+def test_clips_have_the_documented_size_and_matching_boxes(root: Path) -> None:
     with open(root / "boxes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     boxes = Counter(row["clip"] for row in rows)
@@ -108,7 +108,7 @@ def test_clips_are_what_was_promised_and_boxes_fit_them(root: Path) -> None:
     assert sum(path.stat().st_size for path in paths) / len(paths) < 24e6 / 144
 
 
-def test_decoded_clips_show_their_scene_the_second_partner_from_its_end(root: Path) -> None:
+def test_decoded_clips_show_their_scene_and_second_partners_show_it_backwards(root: Path) -> None:
     clips = {clip.id: clip for clip in generator.draw_demo(5, 3, 1)}
     for name, first_is_green in (("Ripen", True), ("Wither", False)):
         clip = clips[f"{name}/v_{name}_g01_c01"]
@@ -121,7 +121,7 @@ def test_decoded_clips_show_their_scene_the_second_partner_from_its_end(root: Pa
             assert (green > red) == (first_is_green == (time == 0))
 
 
-def test_no_clip_depends_on_the_number_of_others() -> None:
+def test_a_clip_does_not_depend_on_the_number_of_clips() -> None:
     few, many = list(generator.draw_demo(0, 3, 1)), {clip.id: clip for clip in generator.draw_demo(0, 4, 2)}
     for clip in few:
         assert clip.scene.boxes(False) == many[clip.id].scene.boxes(False)
@@ -131,10 +131,10 @@ def test_no_clip_depends_on_the_number_of_others() -> None:
 
 
 @pytest.mark.parametrize("frames", [4, 6, 25])
-def test_a_partner_shows_the_frames_of_its_partner_from_the_end(root: Path, frames: int) -> None:
-    """Decoded and sampled, bit for bit: then a sum over time cannot tell them apart."""
+def test_a_partner_shows_the_same_frames_in_reverse(root: Path, frames: int) -> None:
+    """After decoding and sampling, bit for bit, so that a sum over time cannot tell them apart."""
     for first, second in generator.PAIRS:
         for group in (1, 2, 3):
             one, other = (decode(root / f"{name}/v_{name}_g{group:02}_c01.avi") for name in (first, second))
             np.testing.assert_array_equal(one[indices(len(one), frames)], other[indices(len(other), frames)][::-1])
-            assert psnr(one, one[::-1]) < 40  # and the two directions do differ
+            assert psnr(one, one[::-1]) < 40  # the two directions do differ

@@ -1,4 +1,4 @@
-"""Scenes: shown backwards they are the same frames, true boxes are true, and nothing but the action knows the time."""
+"""Scenes: backwards they have the same frames, true boxes are correct, only the action reveals the order of time."""
 
 import dataclasses
 import subprocess
@@ -17,13 +17,13 @@ def scene(action: int = 0, number: int = 0) -> Scene:
 
 
 def signed(drawn: Scene) -> tuple[float, ...]:
-    """All that a reversal of time turns into its opposite."""
+    """All quantities whose sign flips when time is reversed."""
     moving = [(*thing.way.step, thing.spin) for thing in (drawn.thing, drawn.distractor)]
     return *moving[0], *moving[1], *drawn.pan.step, drawn.holds[0] - drawn.holds[1]
 
 
 @pytest.mark.parametrize("action", range(len(ACTIONS)))
-def test_backwards_is_the_same_draw_from_its_end(action: int) -> None:
+def test_backwards_shows_the_same_frames_from_the_end(action: int) -> None:
     drawn = scene(action)
     forwards, backwards = list(drawn.frames(backwards=False)), list(drawn.frames(backwards=True))
     assert len(forwards) == drawn.length
@@ -41,10 +41,10 @@ def test_the_box_is_where_the_object_is_drawn() -> None:
             x0, y0, x1, y1 = drawn.boxes(backwards=False)[time]
             seen = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
             gaps = (seen - (x0, y0, x1, y1)) * (1, 1, -1, -1)
-            assert gaps.min() >= 0 and gaps.max() <= 9, gaps  # the outline's own width shows in no difference
+            assert gaps.min() >= 0 and gaps.max() <= 9, gaps  # the difference image lacks the outline's own width
 
 
-def test_boxes_lie_within_the_frame() -> None:
+def test_boxes_are_within_the_frame() -> None:
     boxes = np.array([box for number in range(40) for box in scene(0, number).boxes(backwards=False)])
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= (WIDTH, HEIGHT)).all()
     assert (boxes[:, 2:] - boxes[:, :2] > 40).all()
@@ -62,7 +62,7 @@ def test_the_action_rests_then_rises_then_rests() -> None:
 
 
 def test_motion_and_holds_have_the_distribution_of_their_reversal() -> None:
-    """Every signed step must be as likely as its opposite: means within four standard errors of zero."""
+    """Every signed step is as likely as its opposite: means are within four standard errors of zero."""
     drawn = [scene(0, number) for number in range(300)]
     steps = np.array([signed(s) for s in drawn])
     assert (np.abs(steps.mean(axis=0)) < 4 * steps.std(axis=0) / np.sqrt(len(drawn))).all()
@@ -71,13 +71,13 @@ def test_motion_and_holds_have_the_distribution_of_their_reversal() -> None:
 
 
 def test_half_way_is_at_half_time() -> None:
-    """Reversing time maps a way onto one with the opposite step: the place at half time is the one that was drawn."""
+    """Reversing time negates a path's step, so at half time the position is the one that was drawn."""
     drawn = scene()
     for way in (drawn.thing.way, drawn.distractor.way, drawn.pan):
         np.testing.assert_allclose(np.add(way.at(0.3), way.at(0.7)), 2 * np.array(way.middle))
 
 
-def test_calibration_frames_depend_on_the_seed_alone_and_need_no_decoder() -> None:
+def test_calibration_frames_depend_only_on_the_seed_and_need_no_decoder() -> None:
     frames = calibration_frames(3, 5, 128)
     assert frames.shape == (5, 128, 171, 3) and frames.dtype == np.uint8
     np.testing.assert_array_equal(frames, calibration_frames(3, 5, 128))
