@@ -1,8 +1,6 @@
 """One self-contained page of all experiments: tables, pictures inside it, and what the numbers can bear."""
 
-import base64
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from tavlad.experiments.plan import Experiment, Plan, variants
 from tavlad.experiments.statistics import FLIPS
 from tavlad.experiments.tables import STAGES, WORDS, Cells, VariantRow, comparisons, pair_cells, rows, variant_cells
 from tavlad.report.figure import figure
+from tavlad.report.page import data_uri, write_page
 
 OURS, PAPERS = "#0072b2", "#bbbbbb"
 AXES = {"clusters": "clusters K", "hidden": "memory D"}
@@ -67,12 +66,6 @@ def _write(axes: Axes, place: int, value: float) -> None:
     axes.text(1.5, place, f"{value:.1f}", va="center", ha="left", fontsize=9, bbox=box)
 
 
-STYLE = """
-body { font: 15px/1.5 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .25em .8em; text-align: right }
-th { border-bottom: 1px solid #888; font-weight: 600 } td:first-child, th:first-child { text-align: left }
-tr:nth-child(even) { background: #f5f5f5 } img { max-width: 100% }
-"""
 PAPER_CLIPS, PAPER_ACCURACY = 1530, 0.55  # HMDB51, one split
 PAPER_GAINS = {"GRU": 1.6, "attention": 1.7, "both": 3.0}
 LEGEND = {
@@ -112,20 +105,12 @@ def write_report(plan: Plan, outcomes: Sequence[Outcome], dataset: str, folder: 
             shown.append(name)
             pairs = comparisons(experiment, outcomes)
             tables = [variant_cells(table), *([pair_cells(pairs)] if pairs else [])]
-            pictures = _pictures(name, experiment, table, folder)
-            parts += [f"<h2>{escape(experiment.title)}</h2>", *pictures, *map(_html, tables)]
+            pictures = list(_pictures(name, experiment, table, folder))
+            parts.append({"title": experiment.title, "pictures": pictures, "tables": tables})
             text += [f"## {experiment.title}\n", *map(_markdown, tables)]
-    page = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>TA-VLAD: experiments</title><style>{STYLE}</style>",
-        f"<h1>TA-VLAD on {escape(dataset)}</h1>",
-        f"<p>{paper_note()}</p>",
-        "<ul>",
-        *(f"<li><b>{escape(name)}</b>: {escape(words)}</li>" for name, words in LEGEND.items()),
-        "</ul>",
-        *parts,
-    ]
+    values = {"dataset": dataset, "note": paper_note(), "legend": LEGEND, "experiments": parts}
     (folder / "tables.md").write_text("\n".join(text), encoding="utf-8", newline="\n")
-    (folder / "index.html").write_text("\n".join(page) + "\n", encoding="utf-8", newline="\n")
+    write_page("experiments.html", values, folder / "index.html")
     return shown
 
 
@@ -141,7 +126,10 @@ def paper_note() -> str:
     )
 
 
-def _pictures(name: str, experiment: Experiment, table: Sequence[VariantRow], folder: Path) -> Iterable[str]:
+def _pictures(
+    name: str, experiment: Experiment, table: Sequence[VariantRow], folder: Path
+) -> Iterator[tuple[str, str]]:
+    """After each stage what the picture shows, and the picture itself."""
     for stage in STAGES:
         if reached := [row for row in table if stage in row.scores]:
             picture = folder / f"{name.replace('/', '-')}-{stage}.png"
@@ -151,7 +139,7 @@ def _pictures(name: str, experiment: Experiment, table: Sequence[VariantRow], fo
                 draw_grid(experiment.grid, cells, title, picture)
             else:
                 draw_bars(reached, stage, title, picture)
-            yield f'<img alt="{escape(title)}" src="data:image/png;base64,{_encoded(picture)}">'
+            yield title, data_uri(picture.read_bytes(), "png")
 
 
 def _cells(experiment: Experiment, table: Sequence[VariantRow], stage: str) -> dict[tuple[int, ...], float]:
@@ -165,18 +153,7 @@ def _seeds(table: Sequence[VariantRow], stage: str) -> str:
     return f"{' or '.join(map(str, counts))} seed{'s' if counts != [1] else ''}"
 
 
-def _html(table: Cells) -> str:
-    heads, lines = table
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>\n" for line in lines)
-    return f"<table><tr>{head}</tr>\n{body}</table>"
-
-
 def _markdown(table: Cells) -> str:
     heads, lines = table
     cells = ([cell.replace("|", r"\|") for cell in line] for line in (heads, ["---"] * len(heads), *lines))
     return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
-
-
-def _encoded(picture: Path) -> str:
-    return base64.b64encode(picture.read_bytes()).decode()

@@ -99,12 +99,12 @@ def test_the_page_holds_its_pictures_and_the_tables_are_markdown_too(outcomes: l
     assert {path.name for path in tmp_path.iterdir()} == {
         *("index.html", "tables.md", "pair-stage1.png", "pair-stage2.png", "a-grid-stage1.png"),
     }
-    assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
+    assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:|#)', page)
     assert "&lt;good&gt;|1" in page and "data/&lt;demo&gt;" in page and "<good>" not in page
     tables = (tmp_path / "tables.md").read_text()
     assert "| good over bad | stage 1 | 2 | 16 | +31.2 [" in tables and "## A grid" in tables
     assert "| good over bad | stage 2 | 2 / 1 | 16 | +31.2 [" in tables and r"| <good>\|1 | 16 | 81.2 " in tables
-    assert all(words in tables and f"<b>{name}</b>: " in page for name, words in LEGEND.items())
+    assert all(words in tables and f"<dt>{name}</dt>" in page for name, words in LEGEND.items())
     heads = next(line for line in tables.splitlines() if line.startswith("| compared"))
     assert heads.endswith("| clips better / worse | p (sign flips) | p (Holm) |")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
