@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import click
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from pipeline.code import own_code
 from tavlad import console
@@ -15,12 +15,14 @@ from tavlad.store.store import Store
 
 
 class Parameters(Section):
-    """Section `summary`: the held-out `clips` whose attention is drawn; none means the first of each class."""
+    """Section `summary`: the held-out `clips` whose attention is drawn (none: the first of each class), and how many
+    `mistakes` the page shows."""
 
     section: ClassVar[str] = "summary"
     shared: ClassVar[tuple[str, ...]] = ("crop",)
     crop: PositiveInt
     clips: list[str]
+    mistakes: NonNegativeInt
 
 
 @click.command()
@@ -35,22 +37,19 @@ class Parameters(Section):
 def main(
     evaluate: Path, stage1: Path, stage2: Path, frames: Path, output: Path, metrics: Path, splits: tuple[str, ...]
 ) -> None:
-    """Sum up each --split, a folder below EVALUATE, STAGE1 and STAGE2: tables and curves to OUTPUT, top-1 to METRICS.
+    """Sum up each --split, a folder below EVALUATE, STAGE1 and STAGE2: a page, tables and plots to OUTPUT, top-1 to
+    METRICS.
 
     The attention before and after stage 2 is drawn over clips from FRAMES.
     """
     from tavlad.report.attention import choose_clips, draw_clips, write_attention
-    from tavlad.report.evaluation import write_json
+    from tavlad.report.classes import all_splits, draw_recalls, write_class_table
+    from tavlad.report.evaluation import draw_confusion, write_json
     from tavlad.report.figure import draw_curves
+    from tavlad.report.mistakes import find_mistakes, picture_mistakes
     from tavlad.report.results import read_results, warnings_of
-    from tavlad.report.summary import (
-        class_line,
-        headline,
-        headline_line,
-        print_table,
-        write_class_table,
-        write_comparison,
-    )
+    from tavlad.report.summary import class_line, headline, headline_line, print_table, write_comparison
+    from tavlad.report.summary_page import Shown, doubtful_clips, write_summary_page
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
     with store.output("summary", output):
@@ -62,6 +61,14 @@ def main(
         write_class_table(results, output / "classes.csv")
         write_comparison(results, output / "comparison.csv")
         draw_curves(results, output / "curves.png")
+        draw_confusion(
+            all_splits(results), f"{', '.join(splits)}: held-out clips after stage 2", output / "confusion.png"
+        )
+        draw_recalls(results, output / "classes.png")
+        mistakes = find_mistakes(results, params.mistakes)
+        pictures = picture_mistakes(mistakes, evaluate, frames, params.crop)
+        doubtful = doubtful_clips(frames / "counts.csv")
+        write_summary_page(results, Shown(mistakes, pictures, params.mistakes, list(chosen), doubtful), output)
         doubts = warnings_of(results)
         (output / "warnings.txt").write_text("".join(f"{line}\n" for line in doubts), encoding="utf-8", newline="\n")
         numbers = headline(results)

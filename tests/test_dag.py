@@ -118,6 +118,25 @@ def test_metrics_show_is_one_row(whole):
     assert len(rows) == 2 and rows[0].split() == ["Path", "mean", "split1", "split2", "split3"]
 
 
+def plots(project, command: str) -> set[str]:
+    """The pictures on the page of `dvc plots show` or `diff`, which opens offline."""
+    project.run("dvc", "plots", command)
+    page = (project.folder / "dvc_plots" / "index.html").read_text()
+    assert "<script" not in page and "http" not in page
+    shown = set(re.findall('src="static/([^"]*)"', page))
+    assert all((project.folder / "dvc_plots" / "static" / name).stat().st_size for name in shown)
+    return shown
+
+
+def pictures(*revisions: str) -> set[str]:
+    return {f"{one}_data_summary_{name}.png" for one in revisions for name in ("curves", "confusion", "classes")}
+
+
+def test_plots_are_pictures_on_a_page_that_opens_offline(whole):
+    assert plots(whole, "show") == pictures("workspace")
+    assert whole.run("git", "status", "--porcelain").stdout == "" and not whole.network_log.exists()
+
+
 def test_predict_gives_the_logits_of_predictions_h5(whole):
     held_out = Predictions.load(whole.folder / "data" / "evaluate" / "split1" / "predictions.h5")
     clips = [f"data/demo/{clip}.avi" for clip in held_out.ids[:3]]
@@ -209,6 +228,7 @@ def test_clusters_re_run_the_codebook_and_what_follows(whole):
     assert ran(done.stdout) == {"check", "codebook", "stage1", "stage2", "evaluate", "summary"}
     show = whole.run("dvc", "exp", "show", "--csv", "--only-changed", "--drop", ".*/.*").stdout
     assert "clusters" in show.splitlines()[0] and len(show.splitlines()) >= 4
+    assert plots(whole, "diff") == pictures("HEAD", "workspace")
     whole.run("git", "checkout", "-q", ".")
     whole.run("dvc", "checkout", "-q")
     assert ran(whole.run("dvc", "repro").stdout) == set()

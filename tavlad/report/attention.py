@@ -103,7 +103,7 @@ def choose_clips(results: Sequence[SplitResult], asked: Sequence[str], frames: P
 
 
 def draw_clips(chosen: Mapping[str, SplitResult], evaluate: Path, frames: Path, crop: int, folder: Path) -> None:
-    """Write `folder`/<clip id, - for />.png for each of the clips of `choose`; nothing where there is no attention."""
+    """Write the `picture_name` in `folder` of each of the clips of `choose_clips`; none where there is no attention."""
     splits = {result.split for result in chosen.values()}
     saved = {
         split: {row: read_attention(evaluate / split / file) for row, file in FILES_BY_ROW.items()} for split in splits
@@ -120,7 +120,12 @@ def draw_clips(chosen: Mapping[str, SplitResult], evaluate: Path, frames: Path, 
         result = chosen[clip]
         rows = rows_of(clip, frames, saved[result.split])
         title = caption(clip, result.predictions["stage2"])
-        draw_attention(rows, crop, title, folder / f"{clip.replace('/', '-')}.png")
+        draw_attention(rows, crop, title, folder / picture_name(clip))
+
+
+def picture_name(clip: str) -> str:
+    """The name of a clip's picture."""
+    return f"{clip.replace('/', '-')}.png"
 
 
 def rows_of(clip: str, frames: Path, saved: Mapping[str, SavedAttention]) -> AttentionRows:

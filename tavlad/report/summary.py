@@ -35,20 +35,6 @@ def class_line(results: Sequence[SplitResult]) -> str:
     return f"mean class accuracy {np.mean(shares):.3f}"
 
 
-def write_class_table(results: Sequence[SplitResult], path: Path) -> None:
-    """Write CSV: class, held-out clips of all splits, recall after stage 2 in each (blank without clips), mean."""
-    final = [result.predictions["stage2"] for result in results]
-    accuracies = np.stack([predictions.class_accuracies for predictions in final], axis=1)  # (Y, splits)
-    clips = sum(predictions.confusion().sum(axis=1) for predictions in final)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["class", "clips", *(result.split for result in results), "mean"])
-        for name, count, row in zip(final[0].classes, np.asarray(clips), accuracies, strict=True):
-            known = row[~np.isnan(row)]
-            mean = [known.mean()] if len(known) else [np.nan]
-            writer.writerow([name, count, *("" if np.isnan(value) else round(value, 5) for value in [*row, *mean])])
-
-
 @dataclass(frozen=True)
 class Compared:
     """Top-1 of one model in each split, the frames of the clips in one order ("filmed", "reversed", "shuffled")."""

@@ -75,7 +75,8 @@ def code(module: str, silent: Iterable[str] = tuple(SILENT)) -> str:
 def closure(module: str, silent: Iterable[str] = tuple(SILENT)) -> dict[str, Module]:
     """`module` and every module of the project that it imports, directly or indirectly, by name.
 
-    Modules in `silent` are left out and not followed; a package's `__init__` is included unless it is empty.
+    Modules in `silent` are left out and not followed; a package's `__init__` is included unless it is empty, and a
+    module that imports jinja2 includes the templates beside it.
     """
     waiting, seen, found = {module}, set(silent), {}
     while waiting:
@@ -88,7 +89,7 @@ def closure(module: str, silent: Iterable[str] = tuple(SILENT)) -> dict[str, Mod
         if file is not None and (source := file.read_bytes()):
             if STARTED_WITH.get(file, source) != source:
                 raise TavladError(f"{file} was edited while the stage was running: run `dvc repro` again.")
-            found[name] = _read(source)
+            found[name] = _with_templates(_read(source), file.parent / "templates")
             waiting |= {one for one in found[name].imports if one.split(".")[0] in ROOMS}
     return dict(sorted(found.items()))
 
@@ -120,6 +121,14 @@ def _digest_of(modules: Mapping[str, Module]) -> str:
 def _read(source: bytes) -> Module:
     tree = ast.parse(source)
     return Module(frozenset(_imported(tree)), tree_digest(tree))
+
+
+def _with_templates(module: Module, folder: Path) -> Module:
+    """The module, with the files in `folder` if it is one that fills in templates."""
+    if "jinja2" not in module.imports:
+        return module
+    files = {file.name: file_digest(file) for file in folder.iterdir() if file.suffix in (".html", ".css", ".js")}
+    return module._replace(digest=digest([module.digest, files]))
 
 
 def _files(name: str) -> tuple[Path, Path]:

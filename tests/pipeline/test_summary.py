@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from pipeline.summary import main
 from tavlad.learning.clip_attention import ClipAttention, save_attention
 from tavlad.learning.scores import Predictions
 from tavlad.report.evaluation import stage_metrics, write_json
-from tavlad.video.frames import DecodedClip, write_frames
+from tests.report.made import store_frames
 from tests.stages import own_code
 
 CLASSES = ("a", "b", "c")
+COUNTS = "clip,decoded_count,header_count,corrupt,concealed\nclip 0,60,61,0,0\nclip 1,9,9,0,0\nclip 2,9,9,1,2\n"
 CURVE = "epoch,loss,accuracy,lr\n1,1.1,0.4,0.01\n2,0.2,0.95,0.005\n"
 
 
@@ -40,19 +42,8 @@ def fabricate(root: Path, split: str, right: int, excluded: int = 0) -> None:
         (root / stage / split / "curve.csv").write_text(CURVE)
 
 
-def write_params(clips: list[str]) -> None:
-    Path("params.yaml").write_text(f"crop: 64\nsummary:\n  clips: {json.dumps(clips)}\n")
-
-
-def store_frames(path: Path) -> None:
-    facts = dict.fromkeys(
-        ("header_count", "decoded_count", "begin", "end", "rotation", "width", "height", "corrupt", "concealed"), 2
-    )
-    frames = np.zeros((2, 64, 80, 3), np.uint8)
-    decoded = DecodedClip(
-        frames=frames, indices=[0, 1], pts=[0.0, 0.04], fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts
-    )
-    write_frames(path, path.stem, decoded, 95, "recipe")
+def write_params(clips: list[str], mistakes: object = 5) -> None:
+    Path("params.yaml").write_text(f"crop: 64\nsummary:\n  clips: {json.dumps(clips)}\n  mistakes: {mistakes}\n")
 
 
 @pytest.fixture
@@ -61,8 +52,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / "store"))
     write_params([])
     (tmp_path / "frames").mkdir()
-    for number in range(3):
-        store_frames(tmp_path / "frames" / f"clip {number}.h5")
+    for number in range(30):
+        store_frames(tmp_path / "frames" / f"clip {number}.h5", np.zeros((2, 64, 80, 3), np.uint8))
+    (tmp_path / "frames" / "counts.csv").write_text(COUNTS)
     for split, right in (("split1", 27), ("split2", 24), ("split3", 30)):
         fabricate(tmp_path, split, right)
     return tmp_path
@@ -87,7 +79,8 @@ def test_it_writes_the_numbers_the_tables_and_the_curves(project: Path) -> None:
     text = (project / "metrics.json").read_text()
     assert list(json.loads(text).items()) == [("mean", 0.9), ("split1", 0.9), ("split2", 0.8), ("split3", 1.0)]
     names = sorted(path.name for path in (project / "summary").iterdir())
-    assert names == ["attention", "attention.csv", "classes.csv", "comparison.csv", "curves.png", "warnings.txt"]
+    tables, plots = ["attention.csv", "classes.csv", "comparison.csv"], ["classes.png", "confusion.png", "curves.png"]
+    assert names == sorted(["attention", *tables, *plots, "index.html", "warnings.txt"])
     pictures = sorted(path.name for path in (project / "summary/attention").iterdir())
     assert pictures == ["clip 0.png", "clip 1.png", "clip 2.png"]  # the first of each class
     assert (project / "summary/attention.csv").read_text() == "measure,class,before,after\nentropy,,0.9,0.9\n"
@@ -98,6 +91,34 @@ def test_it_writes_the_numbers_the_tables_and_the_curves(project: Path) -> None:
     assert "stage 2: 0.900 (frames reversed 0.500, shuffled 0.450)" in output
     assert (project / "summary/warnings.txt").read_text() == "" and "warning" not in output
     assert output.splitlines()[-1] == "summary: mean top-1 0.900 of 0.900, 0.800, 1.000; mean class accuracy 0.900"
+
+
+def test_the_page_shows_the_mistakes_and_the_clips_that_decode_badly(project: Path) -> None:
+    run("split1", "split2", "split3")
+    page = (project / "summary/index.html").read_text()
+    assert "9 of 90 held-out clips are taken for another class" in page and page.count('alt="Frames of clip') == 3 + 5
+    rows = re.findall(r"<td><bdi>(clip \d+)</bdi></td><td>(\d*)</td><td>(\d*)</td><td>(\d+)</td>", page)
+    assert rows == [("clip 2", "9", "9", "3"), ("clip 0", "60", "61", "0")]
+    write_params([], mistakes=0)
+    run("split1", "split2", "split3")
+    page = (project / "summary/index.html").read_text()
+    assert "9 of 90 held-out clips" in page and page.count('alt="Frames of clip') == 3 and "is 0, so none" in page
+
+
+@pytest.mark.parametrize("wrong", ["-1", "all", "2.5"])
+def test_a_wrong_number_of_mistakes_is_named(project: Path, wrong: str) -> None:
+    write_params([], mistakes=wrong)
+    outcome = CliRunner().invoke(
+        main, [own_code("summary"), "evaluate", "stage1", "stage2", "frames", "new", "metrics.json", *chosen("split1")]
+    )
+    assert outcome.exit_code == 1 and "summary.mistakes" in outcome.output and not (project / "new").exists()
+
+
+def test_without_a_stage_2_the_numbers_are_said_to_be_of_stage_1(project: Path) -> None:
+    for split in ("split1", "split2"):
+        (project / "stage2" / split / "curve.csv").write_text("epoch,loss,accuracy,lr\n")
+    run("split1", "split2")
+    assert "after stage 1 (stage 2 did not run)" in (project / "summary/index.html").read_text()
 
 
 def test_the_same_input_gives_the_same_bytes(project: Path) -> None:

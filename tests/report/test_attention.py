@@ -14,7 +14,8 @@ from tavlad.learning.scores import Predictions
 from tavlad.report.attention import choose_clips, draw_clips, write_attention
 from tavlad.report.picture import ROWS, AttentionRows, draw_attention
 from tavlad.report.results import SplitResult
-from tavlad.video.frames import DecodedClip, read_frames_file, write_frames
+from tavlad.video.frames import read_frames_file
+from tests.report.made import store_frames
 
 CLASSES = ("jump", "run")
 T, CROP = 12, 64
@@ -28,17 +29,9 @@ def result(split: str, *ids: str, measures: dict | None = None) -> SplitResult:
     return SplitResult(split, {"stage1": made, "stage2": made}, {}, metrics)
 
 
-def store_frames(folder: Path, clip: str) -> None:
-    facts = dict.fromkeys(
-        ("header_count", "decoded_count", "begin", "end", "rotation", "width", "height", "corrupt", "concealed"), T
-    )
+def store_noise(folder: Path, clip: str) -> None:
     frames = np.repeat(np.repeat(RNG.integers(0, 256, (T, 10, 13, 3), dtype=np.uint8), 8, axis=1), 8, axis=2)
-    decoded = DecodedClip(
-        frames=frames, indices=list(range(T)), pts=[0.0] * T, fps=25.0, interlaced=False, pyav="1", ffmpeg="1", **facts
-    )
-    path = folder / f"{clip}.h5"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_frames(path, clip, decoded, 95, "recipe")
+    store_frames(folder / f"{clip}.h5", frames)
 
 
 def store_looks(folder: Path, ids: tuple[str, ...], attention: bool = True) -> dict[str, np.ndarray]:
@@ -62,7 +55,7 @@ def test_the_first_held_out_clip_of_each_class_is_taken_unless_others_are_asked_
 
 
 def test_all_clips_that_cannot_be_shown_are_named(tmp_path: Path) -> None:
-    store_frames(tmp_path, "run/x")
+    store_noise(tmp_path, "run/x")
     with pytest.raises(TavladError) as error:
         choose_clips([result("split1", "run/a", "jump/b")], ["run/a", "run/x", "run/typo"], tmp_path)
     assert error.value.rows == [("run/x", "no split holds it out"), ("run/typo", "no clip has this id")]
@@ -79,7 +72,7 @@ def test_a_picture_for_each_clip_with_the_looks_of_its_split(tmp_path: Path, mon
     for split, ids in (("split1", ("run/a", "jump/b")), ("split2", ("jump/b", "run/c"))):
         attention[split] = store_looks(tmp_path / split, ids)
     for clip in ("run/a", "jump/b", "run/c"):
-        store_frames(tmp_path / "frames", clip)
+        store_noise(tmp_path / "frames", clip)
     first, second = result("split1", "run/a", "jump/b"), result("split2", "jump/b", "run/c")
     chosen = {"jump/b": first, "run/c": second}
     draw_clips(chosen, tmp_path, tmp_path / "frames", CROP, tmp_path / "out")

@@ -18,7 +18,6 @@ from tavlad.report.summary import (
     headline,
     headline_line,
     print_table,
-    write_class_table,
     write_comparison,
 )
 
@@ -63,27 +62,6 @@ def test_excluded_appears_only_where_clips_were_left_out(results: list[SplitResu
     assert headline(results)["excluded"] == 3
     assert list(headline(results))[-1] == "excluded"
     assert headline_line(headline(results)).endswith("0.900")
-
-
-def test_class_accuracies_are_blank_where_a_split_has_no_clips(tmp_path: Path) -> None:
-    full = predictions(38)  # the last two, of classes c and d, are wrong
-    lacking = Predictions(("p", "q"), np.array([0, 1]), np.eye(4, dtype=np.float32)[[0, 2]], CLASSES)
-    write_class_table([result("split1", full, full), result("split2", lacking, lacking)], tmp_path / "classes.csv")
-    with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    assert rows == [
-        ["class", "clips", "split1", "split2", "mean"],
-        ["a", "11", "1.0", "1.0", "1.0"],
-        ["b", "11", "1.0", "0.0", "0.5"],
-        ["c", "10", "0.9", "", "0.9"],
-        ["d", "10", "0.9", "", "0.9"],
-    ]
-
-
-def test_a_class_without_any_held_out_clip_has_no_mean(tmp_path: Path) -> None:
-    only = Predictions(("p",), np.array([0]), np.eye(1, 4, dtype=np.float32), CLASSES)
-    write_class_table([result("split1", only, only)], tmp_path / "classes.csv")
-    assert (tmp_path / "classes.csv").read_text().splitlines()[2] == "b,0,,"
 
 
 def test_the_table_shows_every_score(results: list[SplitResult], capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.code import STAGES
 from tavlad.errors import TavladError
 from tavlad.store import recipes
 from tavlad.store.inputs import Input, Inputs
@@ -190,6 +191,27 @@ def test_the_init_of_a_package_counts_unless_it_is_empty(copy):
     (copy / "tavlad" / "model" / "__init__.py").write_text("from tavlad.data import boxes\n")
     assert {"tavlad.model", "tavlad.data.boxes"} < closure("tavlad.model.vlad").keys()
     assert made_by("tavlad.model.vlad") != before
+
+
+def test_a_stage_that_fills_in_templates_sees_them_and_no_other_stage_or_key_does(copy):
+    shutil.copytree(ROOT / "pipeline", copy / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    templates = sorted((copy / "tavlad" / "report" / "templates").iterdir())
+    assert {file.suffix for file in templates} == {".html", ".css", ".js"}
+
+    def seen() -> tuple[str, dict]:
+        others = {stage: recipes.code(f"pipeline.{stage}", silent=()) for stage in STAGES if stage != "summary"}
+        return recipes.code("pipeline.summary", silent=()), others | {name: made_by(name) for name in MAKERS.values()}
+
+    summary, others = seen()
+    for file in templates:
+        text = file.read_text()
+        file.write_text(text + "\n")
+        assert seen()[0] != summary and seen()[1] == others
+        file.write_text(text)
+    (templates[0].parent / "page.html~").write_text("what an editor leaves")
+    assert seen() == (summary, others)
+    templates[0].rename(templates[0].with_name("other.html"))
+    assert seen()[0] != summary
 
 
 def test_code_edited_while_its_stage_runs_gives_no_key(copy, monkeypatch):

@@ -1,0 +1,84 @@
+"""The classes one by one: how many of each one's held-out clips are right, and what the others are taken for."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tavlad.learning.scores import Predictions
+from tavlad.report.figure import COLOURS, figure
+from tavlad.report.results import SplitResult
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class after stage 2: its held-out clips of all splits, its recall in each split (None without clips), the mean
+    of these; the class that it is most often taken for ("" for none), and for how many of its clips."""
+
+    name: str
+    clips: int
+    recalls: tuple[float | None, ...]
+    mean: float | None
+    taken_for: str
+    times: int
+
+
+def class_rows(results: Sequence[SplitResult]) -> list[ClassRow]:
+    """A row for each class, in their order."""
+    counts, classes = all_splits(results).confusion(), results[0].predictions["stage2"].classes
+    recalls = np.stack([result.predictions["stage2"].class_accuracies for result in results], axis=1)  # (Y, splits)
+    rows = []
+    for label, name in enumerate(classes):
+        shares = [None if np.isnan(value) else float(value) for value in recalls[label]]
+        known = [share for share in shares if share is not None]
+        others = np.where(np.arange(len(classes)) == label, 0, counts[label])
+        most = int(others.argmax())
+        taken_for = classes[most] if others[most] else ""
+        mean = float(np.mean(known)) if known else None
+        rows.append(ClassRow(name, int(counts[label].sum()), tuple(shares), mean, taken_for, int(others[most])))
+    return rows
+
+
+def all_splits(results: Sequence[SplitResult]) -> Predictions:
+    """The predictions after stage 2 of all splits; an id is `<split>/<clip id>`, since splits may share clips."""
+    final = [result.predictions["stage2"] for result in results]
+    return Predictions(
+        tuple(f"{result.split}/{clip}" for result in results for clip in result.predictions["stage2"].ids),
+        np.concatenate([predictions.labels for predictions in final]),
+        np.concatenate([predictions.logits for predictions in final]),
+        final[0].classes,
+    )
+
+
+def write_class_table(results: Sequence[SplitResult], path: Path) -> None:
+    """Write CSV: class, held-out clips of all splits, recall after stage 2 in each (blank without clips), mean."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["class", "clips", *(result.split for result in results), "mean"])
+        for row in class_rows(results):
+            shares = ("" if share is None else round(share, 5) for share in (*row.recalls, row.mean))
+            writer.writerow([row.name, row.clips, *shares])
+
+
+def draw_recalls(results: Sequence[SplitResult], path: Path) -> None:
+    """Write a bar for each class at `path` (PNG): the mean of its recalls, and a mark for that of each split."""
+    rows = class_rows(results)
+    high = float(np.clip(6 / len(rows), 0.16, 0.4))  # inches
+    with figure(path, 7, 0.6 + high * len(rows)) as drawn:
+        axes = drawn.subplots()
+        places = np.arange(len(rows))
+        axes.barh(places, [row.mean or 0 for row in rows], color=COLOURS[0], alpha=0.35, height=0.7)
+        for number, result in enumerate(results):
+            marks = [np.nan if (share := row.recalls[number]) is None else share for row in rows]
+            colour = COLOURS[number % len(COLOURS)]
+            axes.plot(marks, places, "D", color=colour, markersize=4, label=result.split, clip_on=False)
+        names = [f"{row.name} ({row.clips})" for row in rows]
+        axes.set_yticks(places, names, fontsize=min(10.0, high * 60))
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("recall after stage 2 (bar: mean of the splits; in brackets: held-out clips)")
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(results), borderpad=0.2)
