@@ -7,13 +7,10 @@ import click
 from pydantic import PositiveFloat, PositiveInt
 
 from pipeline.code import own_code
-from pipeline.training import TrainingSection, describe
-from tavlad import console
+from pipeline.training import SPEED, TrainingSection, start, train
 from tavlad.data.table import read_classes, read_examples
 from tavlad.model import settings
 from tavlad.store.inputs import Input
-from tavlad.store.making import made, publish
-from tavlad.store.store import Store
 
 if TYPE_CHECKING:
     from tavlad.learning.fitting import Schedule
@@ -23,8 +20,8 @@ class Parameters(TrainingSection):
     """Section `stage1`, and the keys that choose the model."""
 
     section: ClassVar[str] = "stage1"
-    shared: ClassVar[tuple[str, ...]] = (*settings.CHOSEN, "seed", "device", "workers", "precision", "deterministic")
-    silent: ClassVar[tuple[str, ...]] = ("device", "workers")
+    shared: ClassVar[tuple[str, ...]] = (*settings.CHOSEN, "seed", *SPEED, "precision", "deterministic")
+    silent: ClassVar[tuple[str, ...]] = SPEED
     epochs: PositiveInt
     hidden: PositiveInt
     alpha: PositiveFloat
@@ -69,15 +66,13 @@ class Parameters(TrainingSection):
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
     """Train stage 1 of SPLIT on the maps under FEATURES and write the model, its curve and its card to OUTPUT."""
     from tavlad import device as devices
-    from tavlad.errors import gpu_explained
     from tavlad.features.backbone import backbone_digest, backbone_source, network_of
     from tavlad.features.cache import maps_inputs
-    from tavlad.learning import stage1
+    from tavlad.learning import launching, stage1
     from tavlad.learning.codebook import load_codebook
-    from tavlad.report.card import write_card
 
-    params, store, stage = Parameters.load(), Store.open(), f"stage1@{split}"
-    speed = devices.Speed(devices.choose(params.device), params.workers, stage)
+    params = Parameters.load()
+    speed = start(params, "stage1", f"stage1@{split}")
     classes = tuple(read_classes(index / "classes.txt"))
     training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
     wanted = stage1.Stage1(
@@ -94,13 +89,10 @@ def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path
         precision=devices.precision(params.precision, speed.device),
         precision_parameter=params.precision,
         deterministic=params.deterministic,
+        processes=launching.processes(),
     )
-    with store.output(stage, output), gpu_explained("stage1.batch"):
-        result = made(store, "stage1", stage1.make_stage1, wanted, speed)
-        publish(result.path, output)
-        write_card(output, params.described(stage, training, validation, backbone_source(backbone)))
-    store.record(stage, {"seconds": result.seconds, "key": result.key, "new": result.new})
-    console.done(f"{stage}: {describe(output)}")
+    card = params.described(speed.label, training, validation, backbone_source(backbone))
+    train("stage1", stage1.make_stage1, wanted, speed, card, output)
 
 
 if __name__ == "__main__":

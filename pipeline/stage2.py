@@ -7,13 +7,10 @@ import click
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pipeline.code import own_code
-from pipeline.training import TrainingSection, describe
-from tavlad import console
+from pipeline.training import SPEED, TrainingSection, start, train
 from tavlad.data.table import read_examples
 from tavlad.model.settings import Part
 from tavlad.store.inputs import Input
-from tavlad.store.making import made, publish
-from tavlad.store.store import Store
 
 if TYPE_CHECKING:
     from tavlad.learning.fitting import Schedule
@@ -23,8 +20,8 @@ class Parameters(TrainingSection):
     """Section `stage2`."""
 
     section: ClassVar[str] = "stage2"
-    shared: ClassVar[tuple[str, ...]] = ("crop", "seed", "device", "workers", "precision", "deterministic")
-    silent: ClassVar[tuple[str, ...]] = ("device", "workers")
+    shared: ClassVar[tuple[str, ...]] = ("crop", "seed", *SPEED, "precision", "deterministic")
+    silent: ClassVar[tuple[str, ...]] = SPEED
     epochs: NonNegativeInt  # 0: the model as stage 1 left it, with its backbone
     lr_head: PositiveFloat
     micro_batch: PositiveInt
@@ -60,15 +57,13 @@ class Parameters(TrainingSection):
 def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, output: Path) -> None:
     """Train stage 2 of SPLIT from FRAMES and the model in STAGE1; write the model, its curve and its card to OUTPUT."""
     from tavlad import device as devices
-    from tavlad.errors import gpu_explained
     from tavlad.features.backbone import backbone_digest, backbone_source
-    from tavlad.learning import stage2
+    from tavlad.learning import launching, stage2
     from tavlad.learning.checkpoints import read_facts
-    from tavlad.report.card import write_card
     from tavlad.video.frames import frames_inputs
 
-    params, store, stage = Parameters.load(), Store.open(), f"stage2@{split}"
-    speed = devices.Speed(devices.choose(params.device), params.workers, stage)
+    params = Parameters.load()
+    speed = start(params, "stage2", f"stage2@{split}")
     training, validation = (read_examples(index, split, part) for part in ("train", "validation"))
     wanted = stage2.Stage2(
         training,
@@ -86,13 +81,10 @@ def main(split: str, index: Path, frames: Path, backbone: Path, stage1: Path, ou
         precision=devices.precision(params.precision, speed.device),
         precision_parameter=params.precision,
         deterministic=params.deterministic,
+        processes=launching.processes(),
     )
-    with store.output(stage, output), gpu_explained("stage2.micro_batch"):
-        result = made(store, "stage2", stage2.make_stage2, wanted, speed)
-        publish(result.path, output)
-        write_card(output, params.described(stage, training, validation, backbone_source(backbone)))
-    store.record(stage, {"seconds": result.seconds, "key": result.key, "new": result.new})
-    console.done(f"{stage}: {describe(output)}")
+    card = params.described(speed.label, training, validation, backbone_source(backbone))
+    train("stage2", stage2.make_stage2, wanted, speed, card, output)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,23 @@
-"""What both training stages share: the numbers of a training, and the line that says how it ended."""
+"""What both training stages share: the numbers of a training, its processes, and the line that says how it ended."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from tavlad import console
 from tavlad.data.table import Examples
-from tavlad.params import Device, Precision, Section, Workers
+from tavlad.params import Device, Precision, Processes, Section, Workers
+from tavlad.store.making import publish
+from tavlad.store.store import Store
 
 if TYPE_CHECKING:
+    from tavlad.device import Speed
     from tavlad.report.card import Training
+
+SPEED = ("device", "workers", "processes")  # what decides no value, but for the rounding of sums
 
 
 class TrainingSection(Section):
@@ -26,6 +34,7 @@ class TrainingSection(Section):
     seed: NonNegativeInt
     device: Device
     workers: Workers
+    processes: Processes
     precision: Precision
     deterministic: bool
 
@@ -35,6 +44,39 @@ class TrainingSection(Section):
 
         numbers = self.model_dump(exclude=set(self.silent))
         return Training(stage, len(training.ids), len(validation.ids), source, numbers)
+
+
+def start(params: TrainingSection, stage: str, label: str) -> "Speed":
+    """How this process computes; where parameter `processes` asks for several, they train, and this one ends here."""
+    from tavlad import device as devices
+    from tavlad.learning import launching
+
+    device = launching.own_device(devices.choose(params.device))
+    if (processes := launching.launch_for(params.processes, device)) > 1:
+        launching.launch(processes, f"pipeline.{stage}", sys.argv[1:])
+        raise SystemExit
+    return devices.Speed(device, -(-params.workers // launching.here()), label)
+
+
+def train(stage: str, make: Callable[..., None], wanted: Any, speed: "Speed", card: "Training", output: Path) -> None:
+    """Make or find what `wanted` describes; process 0 publishes it, with its `card`, to `output`."""
+    from tavlad.errors import gpu_explained
+    from tavlad.learning import launching
+    from tavlad.learning.processes import rank
+    from tavlad.report.card import write_card
+
+    memory = {"stage1": "stage1.batch", "stage2": "stage2.micro_batch"}[stage]
+    with gpu_explained(memory), launching.joined(speed.device) as group:
+        if rank():
+            launching.help_make(make, wanted, speed, group)
+            return
+        store = Store.open()
+        with store.output(speed.label, output):
+            result = launching.made_together(store, stage, make, wanted, speed, group)
+            publish(result.path, output)
+            write_card(output, card)
+    store.record(speed.label, {"seconds": result.seconds, "key": result.key, "new": result.new})
+    console.done(f"{speed.label}: {describe(output)}")
 
 
 def describe(folder: Path) -> str:

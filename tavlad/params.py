@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from typing_extensions import Self
@@ -21,6 +21,7 @@ def available_cpus() -> int:
 
 
 Workers = Annotated[NonNegativeInt, BeforeValidator(lambda given: available_cpus() if given == "auto" else given)]
+Processes = Literal["auto"] | PositiveInt
 
 
 class Section(BaseModel):

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tavlad.learning.curve import Row, write_curve
+from tavlad.learning.processes import from_first
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
 from tavlad.store.making import Place
@@ -83,13 +84,18 @@ class Progress:
 
 
 class EpochState:
-    """Parameters, Adam's moments, the curve, the best weights. There is no random state: each epoch seeds itself."""
+    """Parameters, Adam's moments, the curve, the best weights. There is no random state: each epoch seeds itself.
 
-    def __init__(self, place: Place):
+    Process 0 alone has a `place`: it writes, and reads for all of them.
+    """
+
+    def __init__(self, place: Place | None):
         self.place = place
 
     def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
         """Replace the stored state by that of the epoch just finished."""
+        if self.place is None:
+            return
         tensors = {f"weight.{name}": parameter.detach() for name, parameter in named.items()}
         for name, parameter in named.items():
             for moment, value in optimiser.state[parameter].items():
@@ -102,18 +108,25 @@ class EpochState:
 
     def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
         """Put the stored state into the parameters and the optimiser; an empty progress where nothing is stored."""
-        path = self.place.kept()
-        if path is None:
+        stored = from_first(self._read)
+        if stored is None:
             return Progress()
-        with safe_open(path, framework="pt") as opened:
-            curve = json.loads(opened.metadata()["tavlad"])["curve"]
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+        curve, tensors = stored
         for name, parameter in named.items():
             with torch.no_grad():  # not by way of `.data`: a folded copy must notice
                 parameter.copy_(tensors[f"weight.{name}"])
             optimiser.state[parameter] = _moments(tensors, name, parameter)
         best = {name: tensors[f"best.{name}"].to(p.device) for name, p in named.items() if f"best.{name}" in tensors}
         return Progress(curve, best or None)
+
+    def _read(self) -> tuple[list[Row], dict[str, Tensor]] | None:
+        """The stored curve and tensors; None where nothing is stored."""
+        path = self.place.kept() if self.place else None
+        if path is None:
+            return None
+        with safe_open(path, framework="pt") as opened:
+            curve = json.loads(opened.metadata()["tavlad"])["curve"]
+            return curve, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
 
 
 def _moments(tensors: dict[str, Tensor], name: str, parameter: Tensor) -> dict[str, Any]:

@@ -1,21 +1,22 @@
 """The parts of a model that a stage may train, and the training loop of both stages."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import get_args
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tavlad import console
-from tavlad.data.table import Examples
 from tavlad.errors import TavladError
 from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.learning.curve import Row
-from tavlad.learning.loading import EpochSampler, Loader, Tensors, mix, read_ahead
+from tavlad.learning.dropout import SharedDropout
+from tavlad.learning.loading import Batch, Clips, EpochSampler, Loader, Tensors, mix
+from tavlad.learning.processes import rank, sum_gradients, summed
 from tavlad.model.settings import Part
 from tavlad.model.tavlad import TAVLAD
 
@@ -90,6 +91,12 @@ class Feed:
     logits: Logits
     weights: Tensor | None = None
 
+    def ids_of(self, batch: Sequence[int]) -> list[str]:
+        """The clips of a batch of all processes."""
+        clips = self.batches.dataset
+        assert isinstance(clips, Clips), "it is what tavlad.learning.loading.loader was given"
+        return [clips.ids[index] for index in batch]
+
 
 def fit(
     model: nn.Module,
@@ -104,11 +111,12 @@ def fit(
 
     The last epoch is kept, or with `validate` the epoch of the best validation accuracy (the first of equals).
     Resumed from `state`, it gives the same bits as uninterrupted. A loss that is not finite stops with the clips' ids.
+    All processes of a training call it, and end with the same weights.
     """
     named = {name: parameter for part in parts.values() for name, parameter in part.items()}
     optimiser = adam(parts, schedule)
     progress, sampler = state.load(named, optimiser), feed.sampler
-    with console.bar(label, schedule.epochs * sampler.count, "clips") as advance:
+    with console.bar(label, schedule.epochs * sampler.count, "clips") if rank() == 0 else _silence() as advance:
         advance(len(progress.curve) * sampler.count)
         for epoch in range(len(progress.curve), schedule.epochs):
             torch.manual_seed(mix(sampler.seed, epoch))  # dropout
@@ -125,27 +133,10 @@ def fit(
     return progress.curve
 
 
-def validator(
-    model: nn.Module,
-    examples: Examples,
-    read: Callable[[str], np.ndarray],
-    scores: Callable[[np.ndarray], np.ndarray],
-    workers: int,
-) -> Callable[[], float] | None:
-    """The accuracy of `scores`, what `read` gives for a clip -> logits (Y), on a validation part; None if it is empty.
-
-    `workers` threads read ahead.
-    """
-    if not examples.ids:
-        return None
-
-    def accuracy() -> float:
-        model.eval()
-        inputs = read_ahead(read, examples.ids, workers)
-        hits = [int(scores(values).argmax()) == label for values, label in zip(inputs, examples.labels, strict=True)]
-        return sum(hits) / len(hits)
-
-    return accuracy
+@contextmanager
+def _silence() -> Iterator[Callable[..., None]]:
+    """No bar: that of process 0 counts the clips of all."""
+    yield lambda *_: None
 
 
 def _remember(progress: Progress, row: Row, named: Named, validate: Callable[[], float] | None) -> None:
@@ -165,29 +156,37 @@ def _epoch(
     advance: Callable[..., None],
 ) -> Row:
     model.train()
-    loss_sum, right, seen = 0.0, 0, 0
-    for batch in feed.batches:
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    loss_sum, right, seen = 0.0, 0.0, 0
+    for whole, batch in zip(feed.sampler.batches(), feed.batches, strict=True):
         optimiser.zero_grad(set_to_none=True)
-        batch_loss = 0.0
-        for start in range(0, len(batch.ids), schedule.micro_batch):
-            chunk = slice(start, start + schedule.micro_batch)
-            scores = feed.logits(batch.ids[chunk], batch.inputs[chunk], epoch)
-            labels = batch.labels[chunk].to(scores.device)
-            weights = None if feed.weights is None else feed.weights.to(scores)
-            loss = F.cross_entropy(scores, labels, weights, reduction="sum")
-            (loss / len(batch.ids)).backward()
-            batch_loss += loss.item()
-            right += int((scores.argmax(dim=1) == labels).sum())
-        if not math.isfinite(batch_loss):
-            raise not_finite(epoch, batch.ids)
+        for dropout in (module for module in model.modules() if isinstance(module, SharedDropout)):
+            dropout.begin(len(whole), schedule.micro_batch)
+        batch_loss, hits = summed(_gradients(batch, len(whole), schedule.micro_batch, feed, epoch))
+        if not math.isfinite(batch_loss) and rank() == 0:  # the others find it gone, and end without a word
+            raise not_finite(epoch, feed.ids_of(whole))
+        sum_gradients(parameters)
         if schedule.clip > 0:
-            torch.nn.utils.clip_grad_norm_(
-                (p for group in optimiser.param_groups for p in group["params"]), schedule.clip
-            )
+            torch.nn.utils.clip_grad_norm_(parameters, schedule.clip)
         optimiser.step()
-        loss_sum, seen = loss_sum + batch_loss, seen + len(batch.ids)
-        advance(len(batch.ids), f"epoch {epoch + 1} loss {loss_sum / seen:.3f}")
+        loss_sum, right, seen = loss_sum + batch_loss, right + hits, seen + len(whole)
+        advance(len(whole), f"epoch {epoch + 1} loss {loss_sum / seen:.3f}")
     return {"loss": loss_sum / seen, "accuracy": right / seen, "lr": optimiser.param_groups[0]["lr"]}
+
+
+def _gradients(batch: Batch, clips: int, micro_batch: int, feed: Feed, epoch: int) -> tuple[float, int]:
+    """Add the gradients of this process's part of a batch of `clips`; its part of the loss, and how many are right."""
+    batch_loss, right = 0.0, 0
+    for start in range(0, len(batch.ids), micro_batch):
+        chunk = slice(start, start + micro_batch)
+        scores = feed.logits(batch.ids[chunk], batch.inputs[chunk], epoch)
+        labels = batch.labels[chunk].to(scores.device)
+        weights = None if feed.weights is None else feed.weights.to(scores)
+        loss = F.cross_entropy(scores, labels, weights, reduction="sum")
+        (loss / clips).backward()
+        batch_loss += loss.item()
+        right += int((scores.argmax(dim=1) == labels).sum())
+    return batch_loss, right
 
 
 def not_finite(epoch: int, ids: Sequence[str]) -> TavladError:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from tavlad.learning.processes import share_of
+
 Values = TypeVar("Values")
 Read = Callable[[str, int], Tensor]  # (clip id, epoch) -> that clip's tensor
 Loader = DataLoader[Any]  # yields Batch
@@ -16,7 +18,7 @@ Tensors = Tensor | list[Tensor]  # of some clips: stacked where all have one sha
 
 
 class Batch(NamedTuple):
-    """Clips of one step."""
+    """This process's clips of one step, which may be none."""
 
     ids: list[str]
     inputs: Tensors
@@ -38,7 +40,10 @@ class Clips(Dataset[Any]):
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (index, epoch) in an order drawn from the seed and the epoch; set `epoch` before each pass."""
+    """This process's share of batches of (index, epoch), whose order is drawn from the seed and the epoch.
+
+    Set `epoch` before each pass.
+    """
 
     def __init__(self, count: int, batch: int, seed: int):
         self.count, self.batch, self.seed, self.epoch = count, batch, seed, 0
@@ -47,10 +52,15 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         return -(-self.count // self.batch)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for indices in self.batches():
+            yield [(index, self.epoch) for index in indices[share_of(len(indices))]]
+
+    def batches(self) -> Iterator[list[int]]:
+        """The indices of each batch, those of all processes."""
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
         order = torch.randperm(self.count, generator=generator).tolist()
         for start in range(0, self.count, self.batch):
-            yield [(index, self.epoch) for index in order[start : start + self.batch]]
+            yield order[start : start + self.batch]
 
 
 def mix(seed: int, epoch: int) -> int:
@@ -72,6 +82,8 @@ def loader(clips: Clips, sampler: EpochSampler, workers: int, device: torch.devi
 
 
 def _collate(items: list[tuple[str, Tensor, int]]) -> Batch:
+    if not items:  # fewer clips than processes
+        return Batch([], [], torch.tensor([], dtype=torch.long))
     ids, inputs, labels = map(list, zip(*items, strict=True))
     one_shape = len({tensor.shape for tensor in inputs}) == 1
     # in a worker, `default_collate` stacks straight into the memory that it shares

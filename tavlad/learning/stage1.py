@@ -17,9 +17,11 @@ from tavlad.features.cache import read_maps, read_shape
 from tavlad.learning.checkpoints import EpochState, Facts, finish
 from tavlad.learning.codebook import load_codebook
 from tavlad.learning.curve import Row
-from tavlad.learning.fitting import HEAD, Feed, Schedule, fit, select, validator
+from tavlad.learning.dropout import SharedDropout
+from tavlad.learning.fitting import HEAD, Feed, Schedule, fit, select
 from tavlad.learning.inference import scores_of_maps
 from tavlad.learning.loading import Clips, EpochSampler, Tensors, loader
+from tavlad.learning.validation import validator
 from tavlad.learning.weighting import clip_weights
 from tavlad.model.settings import ModelSettings
 from tavlad.model.tavlad import TAVLAD
@@ -47,17 +49,19 @@ class Stage1:
     precision: str
     precision_parameter: str
     deterministic: bool
+    processes: int = 1  # that share each batch: their sums round otherwise
 
 
-def make_stage1(place: Place, wanted: Stage1, speed: Speed) -> None:
-    """Write model.safetensors and curve.csv to the folder `place`."""
+def make_stage1(place: Place | None, wanted: Stage1, speed: Speed) -> None:
+    """Write model.safetensors and curve.csv to the folder `place`; without one, help the process that has it."""
     if wanted.deterministic:
         devices.make_deterministic()
     centers, _ = load_codebook(wanted.codebook.path)
     weights = load_backbone(wanted.backbone.path)
     model = build_model(centers, weights, wanted.model, wanted.seed)
     curve = train_stage1(model, wanted, speed, EpochState(place))
-    finish(place, model, Facts(wanted.classes, wanted.precision_parameter, place.key), curve)
+    if place is not None:
+        finish(place, model, Facts(wanted.classes, wanted.precision_parameter, place.key), curve)
 
 
 def build_model(centers: Tensor, weights: Weights, settings: ModelSettings, seed: int) -> TAVLAD:
@@ -71,6 +75,7 @@ def build_model(centers: Tensor, weights: Weights, settings: ModelSettings, seed
 
 def train_stage1(model: TAVLAD, wanted: Stage1, speed: Speed, state: EpochState) -> list[Row]:
     """Train GRU and classifier of `model` in place; the learning curve."""
+    model.dropout = SharedDropout(model.dropout.p)
     model.to(speed.device)
     training, features = wanted.training, wanted.maps.folder
     sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)

@@ -16,9 +16,11 @@ from tavlad.features.backbone import Weights, load_backbone
 from tavlad.features.views import Draw, as_seen, draw_augmentation, square_of
 from tavlad.learning.checkpoints import EpochState, Facts, finish, load_checkpoint
 from tavlad.learning.curve import Row
-from tavlad.learning.fitting import Feed, Schedule, fit, select, validator
+from tavlad.learning.dropout import SharedDropout
+from tavlad.learning.fitting import Feed, Schedule, fit, select
 from tavlad.learning.inference import class_scores
 from tavlad.learning.loading import Clips, EpochSampler, Tensors, loader
+from tavlad.learning.validation import validator
 from tavlad.learning.weighting import clip_weights
 from tavlad.model.backbone import memory_layout
 from tavlad.model.precision import DTYPES
@@ -51,19 +53,20 @@ class Stage2:
     precision: str
     precision_parameter: str
     deterministic: bool
+    processes: int = 1  # that share each batch: their sums round otherwise
 
 
-def make_stage2(place: Place, wanted: Stage2, speed: Speed) -> None:
-    """Write model.safetensors and curve.csv to the folder `place`."""
+def make_stage2(place: Place | None, wanted: Stage2, speed: Speed) -> None:
+    """Write model.safetensors and curve.csv to the folder `place`; without one, help the process that has it."""
     if wanted.deterministic:
         devices.make_deterministic()
     model, before = load_checkpoint(wanted.stage1.path)
-    model.dropout.p = wanted.dropout
     attach_backbone(model, load_backbone(wanted.backbone.path))
     curve = train_stage2(model, wanted, speed, EpochState(place))
-    path = frame_path(wanted.frames.file(wanted.training.ids[0]))
-    facts = Facts(before.classes, wanted.precision_parameter, place.key, crop=wanted.crop, **path)
-    finish(place, model, facts, curve)
+    if place is not None:
+        path = frame_path(wanted.frames.file(wanted.training.ids[0]))
+        facts = Facts(before.classes, wanted.precision_parameter, place.key, crop=wanted.crop, **path)
+        finish(place, model, facts, curve)
 
 
 def attach_backbone(model: TAVLAD, weights: Weights) -> None:
@@ -79,6 +82,7 @@ def frame_path(file: Path) -> dict[str, int]:
 
 def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState) -> list[Row]:
     """Train the parts of `model` in place from the frame store; the learning curve."""
+    model.dropout = SharedDropout(wanted.dropout)
     model.to(speed.device)
     model.to(memory_format=memory_layout(speed.device, DTYPES[wanted.precision]))
     training = wanted.training

@@ -66,6 +66,11 @@ class Result:
     reason: str = ""
 
 
+def key_of(make: Callable[..., None], arguments: Any) -> str:
+    """The key of what `make` makes of `arguments`."""
+    return digest({**made_by(make.__module__), "arguments": arguments})
+
+
 def made(
     store: Store, stage: str, make: Callable[[Place, Arguments, How], None], arguments: Arguments, speed: How
 ) -> Made:
@@ -73,7 +78,7 @@ def made(
 
     Its key holds the code that the module of `make` imports, the versions of its libraries, and all of `arguments`.
     """
-    key = digest({**made_by(make.__module__), "arguments": arguments})
+    key = key_of(make, arguments)
     with store.lock(f"{stage}-{key}", stage):
         started, found = time.monotonic(), store.find(stage, key)
         if found is None:

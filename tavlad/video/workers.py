@@ -6,7 +6,6 @@ Run as a program, this module is such a worker: jobs come as lines of JSON on st
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -21,6 +20,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
+
+from tavlad.parent import die_with
 
 Job = TypeVar("Job", bound=tuple[Any, ...])
 READY = b"ready\n"
@@ -128,7 +129,7 @@ class _Worker:
 
 def serve(task_name: str, deadline: float, megabytes: int, parent: int) -> None:
     """The worker's side: answer jobs until the supervisor closes the pipe or dies."""
-    _die_with(parent)
+    die_with(parent)  # elsewhere than on Linux the deadline ends it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, who then ends its workers
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process at once, whatever native code is doing
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -170,14 +171,6 @@ def _data_bytes() -> int:
     """What this process holds of the memory that RLIMIT_DATA limits; 0 where the system does not tell."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[5]) * resource.getpagesize() if statm.exists() else 0
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel end this process when its parent is killed; elsewhere than on Linux the deadline does it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        raise SystemExit("the supervisor is gone")
 
 
 if __name__ == "__main__":

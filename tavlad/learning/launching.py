@@ -1,0 +1,175 @@
+"""From one process to the several of a training and back: torch's launcher, and who of them looks into the store."""
+
+import functools
+import os
+import platform
+import re
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from tavlad.errors import InputError, TavladError
+from tavlad.learning.processes import rank
+from tavlad.params import available_cpus
+from tavlad.parent import die_with
+from tavlad.store.making import Made, Place, key_of, made
+from tavlad.store.recipes import made_by
+from tavlad.store.store import Store
+
+Arguments = TypeVar("Arguments")
+How = TypeVar("How")
+Make = Callable[[Place | None, Arguments, How], None]  # without a place: help the process that has it
+PATIENCE = timedelta(days=7)  # process 0 may have to wait for another run; what has ended is noticed at once
+GONE = re.compile(r"gloo|[Cc]onnection (closed|reset|refused)|Broken pipe")
+LOST = "another process of this training has ended, for the reason that it printed; the last whole epoch is kept."
+AGAIN = "The last whole epoch is kept: run it again. Signal 9 may be the system's, for want of memory."
+
+
+def processes() -> int:
+    """How many processes torch's launcher started for this training; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
+
+
+def here() -> int:
+    """How many of them are on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
+
+
+def own_device(device: torch.device) -> torch.device:
+    """`device`, with a GPU for each process on a machine; an InputError if there are fewer."""
+    if device.type == "cuda" and dist.is_torchelastic_launched():
+        number, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= gpus:
+            raise InputError(f"{here()} processes on {platform.node()}, but torch sees {gpus} GPUs: start fewer")
+        torch.cuda.set_device(number)
+    return device
+
+
+def launch_for(processes: int | Literal["auto"], device: torch.device) -> int:
+    """How many processes parameter `processes` asks to be started; 1 if torch's launcher started this one already.
+
+    "auto" is one for each GPU, and 1 on a CPU, which has threads. More than there are GPUs are an InputError.
+    """
+    if dist.is_torchelastic_launched():
+        return 1
+    gpus = torch.cuda.device_count() if device.type == "cuda" else 0
+    if processes == "auto":
+        return max(1, gpus)
+    if gpus and processes > gpus:
+        raise InputError(f"processes is {processes}, but torch sees {gpus} GPUs: set processes: auto, or device: cpu")
+    return processes
+
+
+def launch(processes: int, module: str, arguments: list[str]) -> None:
+    """Run `python -m module arguments` in so many processes of this machine; when one ends early, so do all.
+
+    A TavladError names those that were killed; SystemExit where the reason is printed already.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // processes)))
+    loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0] if loopback else "lo")  # else by the name of the host
+    with tempfile.TemporaryDirectory(prefix="tavlad-") as logs:
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=module,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            local_addr="localhost",
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(log_dir=logs),
+        )
+        try:
+            elastic_launch(config, sys.executable)("-m", module, *arguments)
+        except ChildFailedError as error:
+            ended = {number: failure.exitcode for number, failure in error.failures.items()}
+            killed = [(f"process {number}", f"signal {-code}") for number, code in ended.items() if code < 0]
+            if not killed:
+                raise SystemExit(1) from None  # its own message is above
+            raise TavladError("training stopped, for of its processes were killed", killed, AGAIN) from None
+        except SignalException as error:
+            raise SystemExit(128 + error.sigval) from None
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Any]:
+    """Be one of the processes that torch's launcher started: by gloo on CPUs, by NCCL between GPUs.
+
+    Gives the group in which the others wait for process 0; None where there is one process. Where another process ends
+    early, one process of each machine says so by a TavladError.
+    """
+    if processes() == 1:
+        yield None
+        return
+    die_with(os.getppid())  # if the launcher is killed
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield dist.new_group(backend="gloo", timeout=PATIENCE)
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and not GONE.search(str(error)):
+            raise
+        if int(os.environ["LOCAL_RANK"]):
+            raise SystemExit(1) from None
+        raise TavladError(LOST) from error
+    dist.destroy_process_group()
+
+
+def made_together(
+    store: Store, stage: str, make: Make[Arguments, How], arguments: Arguments, speed: How, group: Any
+) -> Made:
+    """`made`, by process 0, which calls the others of `group` when there is something to make."""
+
+    @functools.wraps(make)  # its module is in the key
+    def make_with_others(place: Place, arguments: Arguments, speed: How) -> None:
+        _call(group, place.key, make)
+        make(place, arguments, speed)
+
+    result = made(store, stage, make_with_others, arguments, speed)
+    if not result.new:
+        _call(group, "", make)
+    return result
+
+
+def help_make(make: Make[Arguments, How], arguments: Arguments, speed: How, group: Any) -> None:
+    """What the other processes do: wait for the call of process 0, and make their share where one comes.
+
+    A TavladError names what is not here as it is there, in code, versions or arguments.
+    """
+    key, there = _call(group, "", make)
+    if not key:
+        return
+    if key != key_of(make, arguments):
+        raise TavladError(
+            f"process {rank()}, on {platform.node()}, would train something else than process 0: "
+            f"{_difference(made_by(make.__module__), there)}. Nothing was trained; make the machines alike."
+        )
+    make(None, arguments, speed)
+
+
+def _difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
+    """How what makes a result here differs from what makes it in process 0."""
+    other = {name: version for name, version in here["versions"].items() if there["versions"].get(name) != version}
+    if other:
+        return ", ".join(f"{name} {version} (there: {there['versions'].get(name)})" for name, version in other.items())
+    return "the code differs" if here["code"] != there["code"] else "params.yaml differs, or a file that is read"
+
+
+def _call(group: Any, key: str, make: Callable[..., None]) -> tuple[str, dict[str, Any]]:
+    """What process 0 says to all: the key of what is to be made, or "", and the code and versions of it."""
+    if group is None:
+        return key, {}
+    said: list[Any] = [key, made_by(make.__module__)]
+    dist.broadcast_object_list(said, group=group)
+    return said[0], said[1]
