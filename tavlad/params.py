@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeInt, PlainValidator, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from typing_extensions import Self
@@ -21,7 +21,15 @@ def available_cpus() -> int:
 
 
 Workers = Annotated[NonNegativeInt, BeforeValidator(lambda given: available_cpus() if given == "auto" else given)]
-Processes = Literal["auto"] | PositiveInt
+
+
+def _processes(given: Any) -> Any:
+    if given == "auto" or (type(given) is int and given > 0):
+        return given
+    raise ValueError("takes auto, or a number from 1 on")
+
+
+Processes = Annotated[Literal["auto"] | int, PlainValidator(_processes)]
 
 
 class Section(BaseModel):

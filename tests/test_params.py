@@ -6,7 +6,7 @@ import pytest
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 
 from tavlad.errors import TavladError
-from tavlad.params import Section, Workers, available_cpus, read_yaml
+from tavlad.params import Processes, Section, Workers, available_cpus, read_yaml
 
 
 class Bake(Section):
@@ -22,6 +22,11 @@ class Bake(Section):
 class Kitchen(Section):
     section: ClassVar[str] = "kitchen"
     workers: Workers
+
+
+class Cooks(Section):
+    section: ClassVar[str] = "cooks"
+    processes: Processes
 
 
 GOOD = "seed: 3\nother: 1\nbake:\n  minutes: 4\n  heat: 1e-05\n  oven: gas\n"
@@ -87,3 +92,14 @@ def test_workers_are_the_number_of_cores_or_as_given(tmp_path, given, meant):
 def test_an_invalid_number_of_workers_is_refused(tmp_path, given):
     with pytest.raises(TavladError, match=r"kitchen\.workers"):
         Kitchen.load(written(tmp_path, f"kitchen:\n  workers: {given}\n"))
+
+
+@pytest.mark.parametrize(("given", "meant"), [("auto", "auto"), ("1", 1), ("8", 8)])
+def test_so_many_processes_or_as_many_as_there_are_gpus(tmp_path, given, meant):
+    assert Cooks.load(written(tmp_path, f"cooks:\n  processes: {given}\n")).processes == meant
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "1.5", "many", "true", "null", "'2'"])
+def test_another_number_of_processes_is_refused(tmp_path, given):
+    with pytest.raises(TavladError, match=r"cooks\.processes: .*auto, or a number from 1 on"):
+        Cooks.load(written(tmp_path, f"cooks:\n  processes: {given}\n"))

@@ -1,6 +1,5 @@
 """`tavlad experiment`: the experiments of experiments.yaml, by name, and the report of all that ran."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -62,7 +61,6 @@ def _runner(plan: Plan, name: str) -> click.Command:
         lacking = queue.missing(wanted, known)
         queue.enqueue(lacking)
         if not queue_only:
-            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
             queue.work([run for run in wanted if known.get(run.name) != "Success"], jobs)
         ready = len(wanted) - len(lacking)
         console.done(f"{len(wanted)} runs: {ready} were there or under way, {len(lacking)} are new")

@@ -1,6 +1,8 @@
 """DVC's queue: which runs of this commit are done or waiting, and how the others are queued and worked off."""
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from dvc.exceptions import NotDvcRepoError
 from tavlad import console
 from tavlad.errors import TavladError
 from tavlad.experiments.plan import Run
+from tavlad.params import available_cpus
 from tavlad.store.locking import host
 
 STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
@@ -79,7 +82,7 @@ def enqueue(runs: Sequence[Run]) -> None:
 
 def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] = states) -> None:
     """Start `jobs` workers and wait until all `runs` have ended; TavladError names those that failed."""
-    _start_workers(jobs)
+    _start_workers(shares(jobs))
     over: set[str] = set()
     (pause, longest), idle = PAUSES, 0
     with console.bar("experiments", len(runs), "runs") as advance:
@@ -91,13 +94,36 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
             advance(len(ended - over), f"now: {running}" if running else "")
             over, idle = ended, 0 if running else idle + 1
             if idle and idle % IDLE == 0:
-                _start_workers(jobs)
+                _start_workers(shares(jobs))
             if len(over) < len(runs):
                 time.sleep(pause)
                 pause = min(1.5 * pause, longest)
     rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
     if rows:
         raise TavladError(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
+
+
+def shares(jobs: int) -> list[dict[str, str]]:
+    """What each of `jobs` workers gets of this machine, as environment variables: its GPUs, and its share of the cores.
+
+    Where there are fewer GPUs, some have the same one. OMP_NUM_THREADS stays where it is set.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, available_cpus() // jobs))
+    gpus, own = _gpus(), [{"OMP_NUM_THREADS": threads} for _ in range(jobs)]
+    for number, environment in enumerate(own if gpus else []):
+        chosen = gpus[number * len(gpus) // jobs : (number + 1) * len(gpus) // jobs] or [gpus[number % len(gpus)]]
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
+    return own
+
+
+def _gpus() -> list[str]:
+    """The GPUs of this process, by the names that CUDA_VISIBLE_DEVICES takes."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    import torch  # seconds
+
+    return [str(number) for number in range(torch.cuda.device_count())]
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -128,11 +154,26 @@ def _note_end(rev: str) -> None:
             note.write_text(json.dumps({**process, "returncode": -1}))
 
 
-def _start_workers(jobs: int) -> None:
-    """Start those of `jobs` workers that are not there. One ends when it misses a call of DVC's, which waits a second:
-    when the machine sleeps, for one."""
-    with open(LOG, "a") as log:
-        subprocess.run([sys.executable, "-m", "dvc", "queue", "start", "--jobs", str(jobs)], stdout=log, stderr=log)
+def _start_workers(environments: Sequence[Mapping[str, str]]) -> None:
+    """Start those workers that are not there, one for each of `environments`; `dvc queue start` has one for all.
+
+    A worker ends when it misses a call of DVC's, which waits a second: when the machine sleeps, for one.
+    """
+    known = {word for process in psutil.process_iter(["cmdline"]) for word in process.info["cmdline"] or []}
+    project = hashlib.sha256(os.getcwdb()).hexdigest()[:6]
+    for number, environment in enumerate(environments, start=1):
+        name = f"tavlad-{project}-{number}@localhost"
+        if name not in known:
+            command = [sys.executable, "-m", "dvc", "exp", "queue-worker", name]
+            with open(LOG, "a") as log:
+                subprocess.Popen(
+                    [*command, "--clean"] if number == 1 else command,  # as DVC starts its first
+                    env={**os.environ, **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C ends the wait, and no run
+                )
 
 
 def _dvc(*arguments: str) -> subprocess.CompletedProcess[str]:

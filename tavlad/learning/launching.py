@@ -1,9 +1,11 @@
 """From one process to the several of a training and back: torch's launcher, and who of them looks into the store."""
 
 import functools
+import logging
 import os
 import platform
 import re
+import signal
 import socket
 import sys
 import tempfile
@@ -28,7 +30,7 @@ How = TypeVar("How")
 Make = Callable[[Place | None, Arguments, How], None]  # without a place: help the process that has it
 PATIENCE = timedelta(days=7)  # process 0 may have to wait for another run; what has ended is noticed at once
 GONE = re.compile(r"gloo|[Cc]onnection (closed|reset|refused)|Broken pipe")
-LOST = "another process of this training has ended, for the reason that it printed; the last whole epoch is kept."
+LOST = "another process of this training ended, for the reason that it printed. The last whole epoch is kept."
 AGAIN = "The last whole epoch is kept: run it again. Signal 9 may be the system's, for want of memory."
 
 
@@ -70,7 +72,7 @@ def launch_for(processes: int | Literal["auto"], device: torch.device) -> int:
 def launch(processes: int, module: str, arguments: list[str]) -> None:
     """Run `python -m module arguments` in so many processes of this machine; when one ends early, so do all.
 
-    A TavladError names those that were killed; SystemExit where the reason is printed already.
+    A TavladError names those that were killed; SystemExit where one failed, which has printed why.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -79,7 +81,8 @@ def launch(processes: int, module: str, arguments: list[str]) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // processes)))
     loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
     os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0] if loopback else "lo")  # else by the name of the host
-    with tempfile.TemporaryDirectory(prefix="tavlad-") as logs:
+    logging.disable(logging.ERROR)  # torch's launcher would say in its own words what is said below
+    with tempfile.TemporaryDirectory(prefix="tavlad-launch-") as logs:
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -94,11 +97,13 @@ def launch(processes: int, module: str, arguments: list[str]) -> None:
         try:
             elastic_launch(config, sys.executable)("-m", module, *arguments)
         except ChildFailedError as error:
-            ended = {number: failure.exitcode for number, failure in error.failures.items()}
-            killed = [(f"process {number}", f"signal {-code}") for number, code in ended.items() if code < 0]
+            signals = {number: -failure.exitcode for number, failure in error.failures.items()}
+            # torch's launcher ends by SIGTERM those that are left
+            killed = [number for number, code in signals.items() if code > 0 and code != signal.SIGTERM]
             if not killed:
-                raise SystemExit(1) from None  # its own message is above
-            raise TavladError("training stopped, for of its processes were killed", killed, AGAIN) from None
+                raise SystemExit(1) from None  # one failed, and has printed why
+            rows = [(f"process {number}", f"was killed (signal {signals[number]})") for number in killed]
+            raise TavladError("training stopped", rows, AGAIN) from None
         except SignalException as error:
             raise SystemExit(128 + error.sigval) from None
 

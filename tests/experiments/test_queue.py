@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from dvc.exceptions import NotDvcRepoError
 
 from tavlad.errors import TavladError
@@ -34,7 +35,11 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             command, int(refused), "", "long story\nERROR: no such key" if refused else ""
         )
 
+    def popen(command: list[str], env: dict[str, str], **_: object) -> None:
+        called.append(["worker", *command[5:]])
+
     monkeypatch.setattr(queue.subprocess, "run", run)
+    monkeypatch.setattr(queue.subprocess, "Popen", popen)
     monkeypatch.setattr(queue, "LOG", tmp_path / "log")
     monkeypatch.setattr(queue, "PAUSES", (0.0, 0.0))
     return called
@@ -63,8 +68,55 @@ def test_waiting_ends_when_all_have_ended_and_names_what_failed(workers: list[li
     )
     with pytest.raises(TavladError) as error:
         queue.work(RUNS[:2], 3, lambda: next(looks))
-    assert error.value.rows == [("b", "Failed")] and workers == [["queue", "start", "--jobs", "3"]]
+    assert error.value.rows == [("b", "Failed")] and numbers(workers) == [1, 2, 3]
+    assert [words[2:] for words in workers] == [["--clean"], [], []]  # as DVC starts its own
     assert next(looks, None) is None
+
+
+def numbers(workers: list[list[str]]) -> list[int]:
+    """Which workers were started."""
+    return [int(words[1].removesuffix("@localhost").rpartition("-")[2]) for words in workers if words[0] == "worker"]
+
+
+def test_a_worker_that_is_there_is_not_started_again(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.work(RUNS[:1], 2, lambda: {"a": "Success"})
+    command = ["python", "-m", "dvc", "exp", "queue-worker", workers[1][1]]
+    process = SimpleNamespace(info={"cmdline": command})
+    monkeypatch.setattr(queue.psutil, "process_iter", lambda _: [process, SimpleNamespace(info={"cmdline": None})])
+    queue.work(RUNS[:1], 3, lambda: {"a": "Success"})
+    assert numbers(workers) == [1, 2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "visible", "own"),
+    [
+        (2, "0,1", ["0", "1"]),
+        (2, "4, GPU-8a,6,7", ["4,GPU-8a", "6,7"]),
+        (3, "0,1", ["0", "0", "1"]),
+        (1, "0,1", ["0,1"]),
+        (2, "", [None, None]),
+    ],
+)
+def test_each_worker_has_gpus_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, jobs: int, visible: str, own: list[str | None]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [environment.get("CUDA_VISIBLE_DEVICES") for environment in queue.shares(jobs)] == own
+
+
+def test_where_no_gpu_is_named_all_that_torch_sees_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in queue.shares(2)] == ["0", "1"]
+
+
+def test_each_worker_has_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(queue, "available_cpus", lambda: 9)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [queue.shares(jobs)[-1]["OMP_NUM_THREADS"] for jobs in (1, 2, 4, 20)] == ["9", "4", "2", "1"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert queue.shares(2)[0] == {"OMP_NUM_THREADS": "3"}
 
 
 def test_a_look_while_dvc_makes_a_folder_is_taken_again(
@@ -90,7 +142,7 @@ def test_workers_that_ended_too_early_are_started_again(workers: list[list[str]]
     waiting = [{"a": "Queued"}] * queue.IDLE
     looks = iter([{"a": "Running"}, *waiting[1:], {"a": "Running"}, *waiting, {"a": "Running"}, {"a": "Success"}])
     queue.work(RUNS[:1], 2, lambda: next(looks))
-    assert workers == [["queue", "start", "--jobs", "2"]] * 2
+    assert numbers(workers) == [1, 2, 1, 2]
 
 
 def test_a_run_that_failed_once_is_known_by_its_repetition(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,14 @@
 """The training loop: Adam by the book, micro-batches that change nothing, resumption that cannot be told apart."""
 
-import threading
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tavlad.data.table import Examples
 from tavlad.errors import TavladError
 from tavlad.learning.checkpoints import EpochState
-from tavlad.learning.fitting import Feed, Schedule, adam, fit, validator
+from tavlad.learning.fitting import Feed, Schedule, adam, fit
 from tavlad.learning.loading import Clips, EpochSampler, loader
 from tavlad.learning.weighting import clip_weights
 from tavlad.store.making import Place
@@ -238,27 +235,3 @@ def test_groups_of_adam():
     net = Net()
     groups = adam(parts_of(net), Schedule(**{**PLAN.__dict__, "weight_decay": 0.1})).param_groups
     assert [(g["initial_lr"], g["weight_decay"]) for g in groups] == [(0.01, 0.0), (0.02, 0.1)]
-
-
-def test_the_validator_counts_hits():
-    scores = {"a": torch.tensor([1.0, 2.0]).numpy(), "b": torch.tensor([3.0, 2.0]).numpy()}
-    net = Net()
-    assert validator(net, Examples(("a", "b"), (1, 1)), scores.__getitem__, np.negative, 2)() == 0.5
-    assert validator(net, Examples(("b", "a"), (0, 1)), scores.__getitem__, np.asarray, 0)() == 1.0
-    assert validator(net, Examples((), ()), scores.__getitem__, np.asarray, 2) is None
-
-
-def test_the_validator_reads_while_the_model_scores():
-    """Else a GPU would wait for every clip."""
-    read = {clip: threading.Event() for clip in "abc"}
-
-    def scores(clip):
-        following = {"a": "b", "b": "c"}.get(clip)
-        assert following is None or read[following].wait(30), f"{following} was not read while {clip} was scored"
-        return np.array([0.0, 1.0])
-
-    def noted(clip):
-        read[clip].set()
-        return clip
-
-    assert validator(Net(), Examples(tuple("abc"), (1, 1, 0)), noted, scores, 1)() == 2 / 3
