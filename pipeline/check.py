@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipeline import backbone, codebook, decode, demo, evaluate, extract, index, stage1, stage2, summary
+from pipeline import backbone, codebook, decode, demo, engine, evaluate, extract, index, stage1, stage2, summary
 from pipeline.code import STAGES, digest_of
 from pipeline.dataset import Dataset
 from tavlad import console
@@ -18,6 +18,7 @@ from tavlad.store.making import fresh
 
 SECTIONS: tuple[type[Section], ...] = (
     Dataset,
+    engine.Ray,
     *(
         stage.Parameters
         for stage in (demo, index, decode, backbone, extract, codebook, stage1, stage2, evaluate, summary)
@@ -46,6 +47,8 @@ def check_params(path: Path | str = "params.yaml") -> None:
 
 def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The keys of a well-formed params.yaml that do not go together, each with the reason."""
+    if p["engine"] == "ray" and p["ray"]["gpus"] and p["device"] == "cpu":
+        yield "ray.gpus", "the actors' GPUs are of no use with device: cpu"
     if p["crop"] > p["short_side"]:
         yield "crop", f"a crop of {p['crop']} pixels does not fit into frames with a short side of {p['short_side']}"
     if p["codebook"]["descriptors"] < p["clusters"]:

@@ -42,16 +42,18 @@ class Parameters(Section):
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(table: Path, output: Path) -> None:
     """Decode the clips of TABLE (clips.csv), below dataset.root, to OUTPUT/<clip id>.h5, and count in counts.csv."""
+    from pipeline.engine import Ray
     from tavlad.video.batch import Tally, Tolerance, decode_all
-    from tavlad.video.decode import Limits, Sampling
+    from tavlad.video.decode import Decoder, Limits, Sampling
 
     root, params, store, started = Dataset.load().folder(), Parameters.load(), Store.open(), time.monotonic()
     limits = Limits(params.workers, params.deadline, params.memory)
     tally = Tally(Tolerance(params.min_frames, params.tolerance, params.damage))
     sampling, clips = Sampling(params.frames, params.short_side, params.jpeg_quality), read_clips(table)
+    engine = Ray.load().engine_for(Decoder)
     with store.output("decode", output), console.bar("decode", len(clips), "clips") as advance:
         fresh(output)
-        for result in decode_all(store, clips, root, sampling, limits):
+        for result in decode_all(store, clips, root, sampling, limits, engine):
             if entry := tally.add(result):
                 publish(entry, output / f"{result.name}.h5")
             advance()

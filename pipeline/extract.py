@@ -51,13 +51,15 @@ class Parameters(Section):
 @click.argument("features", type=click.Path(path_type=Path))
 def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     """Write the maps of the CLIPS (clips.csv), whose stored FRAMES go through BACKBONE, to the folder FEATURES."""
+    from pipeline.engine import Ray
     from tavlad import device as devices
     from tavlad.errors import gpu_explained
     from tavlad.features import cache, extraction
     from tavlad.features.backbone import backbone_digest
 
     params, store, started = Parameters.load(), Store.open(), time.monotonic()
-    device = devices.choose(params.device)
+    cluster = Ray.load()
+    device = devices.choose(cluster.device(params.device))
     wanted = extraction.Extraction(
         Input(backbone, backbone_digest(backbone)),
         params.features,
@@ -67,9 +69,10 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
         params.seed,
         params.crop,
     )
-    passes = extraction.Passes(device, params.batch, params.workers + 1)
+    passes = extraction.Passes(cluster.network_device(device), params.batch, params.workers + 1)
     each = frames_of([clip.id for clip in read_clips(clips)], frames)
-    results = made_all(store, "extract", extraction.make_maps, wanted, each, passes, cache.read_maps_recipe)
+    engine = cluster.engine_for(extraction.Extractor, params.precision)
+    results = made_all(store, "extract", engine(extraction.make_maps), wanted, each, passes, cache.read_maps_recipe)
     with store.output("extract", features), console.bar("extract", len(each), "clips") as advance, gpu_explained(LOWER):
         fresh(features)
         new, passed, bad = 0, 0, []

@@ -1,11 +1,9 @@
-"""From frames to maps: the backbone with batch-norm folded away; frames are read ahead, files written behind."""
+"""From frames to maps: the backbone with batch-norm folded away."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
-from typing import TypeVar
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,12 +11,14 @@ import torch
 from tavlad import device as devices
 from tavlad.features import cache
 from tavlad.features.backbone import Weights, load_backbone
+from tavlad.features.overlap import BAD_INPUT, overlap
 from tavlad.features.views import Draw, augmented_view, centre_view, draws_of
 from tavlad.model.backbone import Backbone
 from tavlad.model.network import fold
 from tavlad.model.precision import DTYPES
 from tavlad.store.inputs import Input
 from tavlad.store.making import Place
+from tavlad.video.frames import read_frames_recipe
 from tavlad.video.jpeg import load_frames
 
 
@@ -46,13 +46,6 @@ def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None
         maps = torch.cat([network(part).half() for part in parts])
     stored: np.ndarray = maps.unflatten(0, (len(draws), len(frames))).contiguous().cpu().numpy()
     return stored
-
-
-BAD_INPUT = (ValueError, KeyError)  # a damaged file, a frame too small; no fault of the disk or of a GPU is among it
-
-Item = TypeVar("Item")
-Read = TypeVar("Read")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -86,84 +79,67 @@ class Passes:
     threads: int
 
 
+class Extractor:
+    """The network, loaded once, and the steps from a clip's frames to its file of maps."""
+
+    digest_of = staticmethod(read_frames_recipe)  # of a file of frames, as `Frames` has it
+
+    def __init__(self, wanted: Extraction, passes: Passes):
+        if wanted.deterministic:
+            devices.make_deterministic()
+        weights = load_backbone(wanted.backbone.path)
+        self.network = folded_backbone(weights, wanted.features == "pre_relu", wanted.precision, passes.device)
+        self.wanted, self.batch, self._turn = wanted, passes.batch, threading.Lock()
+        params = {name: value for name, value in asdict(wanted).items() if name != "backbone"}
+        self.facts = {"backbone": wanted.backbone.digest, "params": params}
+
+    def read(self, frames: Frames) -> np.ndarray:
+        """Frames uint8 (T,H,W,3)."""
+        return load_frames(frames.file.path)
+
+    def compute(self, frames: Frames, pixels: np.ndarray) -> np.ndarray:
+        """Maps float16 (V,T,C,H,W); one clip at a time, whichever threads call."""
+        with self._turn:
+            return clip_maps(self.network, pixels, self._draws(frames), self.wanted.crop, self.batch)
+
+    def write(self, frames: Frames, maps: np.ndarray, path: Path, key: str) -> None:
+        """Write the file of maps, which says that `key` made it, to a new `path`."""
+        about = [None if one is None else asdict(one) for one in self._draws(frames)]
+        cache.write_maps(path, frames.clip, maps, key, about, self.facts)
+
+    def fill(self, path: Path, key: str, frames: Frames) -> str:
+        """All steps for one clip; why there is no file, or ""."""
+        try:
+            self.write(frames, self.compute(frames, self.read(frames)), path, key)
+        except BAD_INPUT as error:
+            return _why(error)
+        return ""
+
+    def _draws(self, frames: Frames) -> list[Draw | None]:
+        return draws_of(self.wanted.seed, frames.clip, self.wanted.views)
+
+
 def make_maps(
     wanted: Extraction, places: Iterator[tuple[Place, Frames]], passes: Passes
 ) -> Iterator[tuple[Place, str]]:
     """Fill each place with the maps of its clip; each place, and why it was not filled."""
-    if wanted.deterministic:
-        devices.make_deterministic()
-    weights = load_backbone(wanted.backbone.path)
-    network = folded_backbone(weights, wanted.features == "pre_relu", wanted.precision, passes.device)
-    params = {name: value for name, value in asdict(wanted).items() if name != "backbone"}
-    facts = {"backbone": wanted.backbone.digest, "params": params}
-
-    def draws(frames: Frames) -> list[Draw | None]:
-        return draws_of(wanted.seed, frames.clip, wanted.views)
-
-    def read(item: tuple[Place, Frames]) -> np.ndarray:
-        return load_frames(item[1].file.path)
-
-    def compute(item: tuple[Place, Frames], frames: np.ndarray) -> np.ndarray:
-        return clip_maps(network, frames, draws(item[1]), wanted.crop, passes.batch)
+    extractor = Extractor(wanted, passes)
 
     def write(item: tuple[Place, Frames], maps: np.ndarray) -> None:
-        place, frames = item
-        about = [None if one is None else asdict(one) for one in draws(frames)]
-        cache.write_maps(place.path, frames.clip, maps, place.key, about, facts)
+        extractor.write(item[1], maps, item[0].path, item[0].key)
 
-    for (place, _), written in overlap(places, read, compute, write, passes.threads):
+    for (place, _), written in overlap(
+        places,
+        lambda item: extractor.read(item[1]),
+        lambda item, pixels: extractor.compute(item[1], pixels),
+        write,
+        passes.threads,
+    ):
         error = written.exception()
         if error is not None and not isinstance(error, BAD_INPUT):
             raise error
-        yield place, "" if error is None else str(error) or type(error).__name__
+        yield place, "" if error is None else _why(error)
 
 
-def overlap(
-    items: Iterable[Item],
-    read: Callable[[Item], Read],
-    compute: Callable[[Item, Read], Result],
-    write: Callable[[Item, Result], None],
-    threads: int,
-) -> Iterator[tuple[Item, "Future[None]"]]:
-    """Each item, in order, with what `write(item, compute(item, read(item)))` gave or raised, as a future that is done.
-
-    `threads` threads read ahead, `compute` runs in the calling thread, and `threads` others write. At most
-    `threads` + 1 items are read and wait to be computed, and as many are computed and not written.
-    """
-    source = iter(items)
-    reading, writing = ThreadPoolExecutor(threads, "read"), ThreadPoolExecutor(threads, "write")
-    behind: deque[tuple[Item, Future[None]]] = deque()
-    try:
-        ahead = deque((item, reading.submit(read, item)) for item in islice(source, threads + 1))
-        while ahead:
-            item, frames = ahead.popleft()
-            behind.append((item, _computed(item, frames, compute, write, writing)))
-            ahead.extend((one, reading.submit(read, one)) for one in islice(source, 1))
-            if len(behind) > threads + 1:
-                yield _settled(*behind.popleft())
-        for pair in behind:
-            yield _settled(*pair)
-    finally:
-        reading.shutdown(cancel_futures=True)
-        writing.shutdown()
-
-
-def _computed(
-    item: Item,
-    pending: "Future[Read]",
-    compute: Callable[[Item, Read], Result],
-    write: Callable[[Item, Result], None],
-    writing: ThreadPoolExecutor,
-) -> "Future[None]":
-    """The future of writing `item`; a failure before that is its exception."""
-    try:
-        return writing.submit(write, item, compute(item, pending.result()))
-    except BAD_INPUT as error:
-        failed: Future[None] = Future()
-        failed.set_exception(error)
-        return failed
-
-
-def _settled(item: Item, future: "Future[None]") -> tuple[Item, "Future[None]"]:
-    future.exception()  # waits
-    return item, future
+def _why(error: BaseException) -> str:
+    return str(error) or type(error).__name__

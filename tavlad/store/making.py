@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,12 +24,16 @@ How = TypeVar("How")  # what moves speed, and at most the rounding of sums: devi
 
 @dataclass(frozen=True)
 class Place:
-    """Where a result is made: nothing is at `path` yet; a file that says what made it says `key`."""
+    """Where a result is made: nothing is at `path` yet; a file that says what made it says `key`.
+
+    `how` is for the entry's note, where another machine than this one made it.
+    """
 
     store: Store
     stage: str
     key: str
     path: Path
+    how: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def keep(self) -> Iterator[Path]:
@@ -88,10 +92,19 @@ def made(
         return Made(found or store.get(stage, key), key, found is None, time.monotonic() - started)
 
 
+Make = Callable[[Arguments, Iterator[tuple[Place, One]], How], Iterable[tuple[Place, str]]]
+Engine = Callable[[Any], Any]  # from a `Make` to one that does the same somewhere else
+
+
+def here(make: Any) -> Any:
+    """The engine of this process: `make` itself."""
+    return make
+
+
 def made_all(
     store: Store,
     stage: str,
-    make: Callable[[Arguments, Iterator[tuple[Place, One]], How], Iterable[tuple[Place, str]]],
+    make: Make[Arguments, One, How],
     arguments: Arguments,
     each: Mapping[str, One],
     speed: How,
@@ -117,7 +130,7 @@ def made_all(
                 integrity.blame(store.root, store.scratch, reason)  # where the disk is full, no clip is at fault
                 yield Result(lacking[place.key], None, reason=reason)
             else:
-                store.finish(place.path, stage, place.key, _facts(speed))
+                store.finish(place.path, stage, place.key, {**_facts(speed), **place.how})
                 yield Result(lacking[place.key], store.get(stage, place.key), new=True)
             shutil.rmtree(place.path.parent, ignore_errors=True)
 

@@ -10,7 +10,7 @@ from tavlad.data.table import Clip
 from tavlad.data.times import milliseconds
 from tavlad.errors import InputError
 from tavlad.store.inputs import Input
-from tavlad.store.making import Result, made_all
+from tavlad.store.making import Engine, Result, here, made_all
 from tavlad.store.store import Store
 from tavlad.video import backwards, decode
 from tavlad.video.frames import read_frame_facts, read_frames_recipe
@@ -50,7 +50,12 @@ ADVICE = "Repair these files, or name their ids under dataset.exclude in params.
 
 
 def decode_all(
-    store: Store, clips: Sequence[Clip], root: Path, sampling: decode.Sampling, limits: decode.Limits
+    store: Store,
+    clips: Sequence[Clip],
+    root: Path,
+    sampling: decode.Sampling,
+    limits: decode.Limits,
+    engine: Engine = here,
 ) -> Iterator[Result]:
     """What became of each of `clips`, whose files lie below `root`: its frame file in `store`, or the reason.
 
@@ -65,7 +70,7 @@ def decode_all(
         elif clip.id not in reversals:
             span = Span(milliseconds(clip.start), milliseconds(clip.end)) if clip.end else None
             each[clip.id] = decode.Video(clip.id, Input(root / clip.path, clip.digest), span)
-    for result in made_all(store, STAGE, decode.make_frames, sampling, each, limits, _recipe):
+    for result in made_all(store, STAGE, engine(decode.make_frames), sampling, each, limits, _recipe):
         found[result.name] = result
         yield result
     yield from _reverse_all(store, {one: found[name] for one, name in reversals.items() if name in found})

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tavlad.store.inputs import Input
+from tavlad.store.recipes import file_digest
 from tavlad.video.cutting import read_segments
 from tavlad.video.frames import DecodedClip, to_jpeg, write_frames, write_jpegs
 from tavlad.video.reader import read_clip
 from tavlad.video.timing import Span
-from tavlad.video.workers import Failure, supervise
+from tavlad.video.workers import Failure, Supervised, supervise
 
 if TYPE_CHECKING:  # workers import this module, and need not wait for the store
     from tavlad.store.making import Place
@@ -63,18 +64,13 @@ def make_frames(
 
     The segments of a file that follow one another are one job: a whole video is one by itself.
     """
-    sizes = sampling.frames, sampling.short_side, sampling.jpeg_quality
     waiting: dict[str, Place] = {}
 
     def jobs() -> Iterator[Job]:
         for _, group in groupby(places, lambda one: (one[1].file.path, one[1].span is None and one[1].clip)):
-            wanted: list[Wanted] = []
-            for place, video in group:
-                file, span = video.file.path, video.span
-                times = (span.start, span.end) if span else None
-                wanted.append(Wanted(video.clip, times, str(place.path), place.key))
-                waiting[place.key] = place
-            yield str(file), wanted, *sizes
+            wanted = list(group)
+            waiting.update((place.key, place) for place, _ in wanted)
+            yield job_of(sampling, [(video, place.path, place.key) for place, video in wanted])
 
     for (_, wanted, *_), outcome in supervise(decode_file, jobs(), limits.workers, limits.deadline, limits.megabytes):
         reasons = [outcome.reason] * len(wanted) if isinstance(outcome, Failure) else outcome
@@ -109,6 +105,29 @@ def decode_file(
         jpegs = [packed[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
         write_jpegs(Path(one.output), one.clip, jpegs, facts | {"decoded_count": decoded}, one.recipe)
     return [failed.get(number, "") for number in range(len(clips))]
+
+
+def job_of(sampling: Sampling, wanted: Sequence[tuple[Video, Path, str]]) -> Job:
+    """The arguments of `decode_file` for clips of one file: each with the frame file to write, and its key."""
+    clips = [
+        Wanted(video.clip, (video.span.start, video.span.end) if video.span else None, str(path), key)
+        for video, path, key in wanted
+    ]
+    return str(wanted[0][0].file.path), clips, sampling.frames, sampling.short_side, sampling.jpeg_quality
+
+
+class Decoder:
+    """One supervised process, which decodes one clip after the other."""
+
+    digest_of = staticmethod(file_digest)  # of a video, as stage index notes it
+
+    def __init__(self, sampling: Sampling, limits: Limits):
+        self.sampling, self.process = sampling, Supervised(decode_file, limits.deadline, limits.megabytes)
+
+    def fill(self, path: Path, key: str, video: Video) -> str:
+        """Write the frame file of one clip; why there is none, or ""."""
+        outcome = self.process.run(job_of(self.sampling, [(video, path, key)]))
+        return outcome.reason if isinstance(outcome, Failure) else str(outcome[0])
 
 
 def decode_clip(

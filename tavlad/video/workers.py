@@ -74,6 +74,25 @@ def supervise(
                 worker.end()
 
 
+class Supervised:
+    """One worker, which stays from job to job, and is replaced after one that ended it."""
+
+    def __init__(self, task: Callable[..., Any], deadline: float, megabytes: int):
+        self.start: Callable[[], _Worker] = lambda: _Worker(task, deadline, megabytes)
+        self.worker: _Worker | None = None
+
+    def run(self, job: tuple[Any, ...]) -> Any:
+        """The result of one job, or a `Failure`, as of `supervise`."""
+        worker = self.worker = self.worker or self.start()
+        worker.give(job)
+        while (outcome := worker.collect()) is READY:
+            pass
+        if not worker.alive:
+            worker.end()
+            self.worker = None
+        return outcome
+
+
 class _Worker:
     """The supervisor's side of one process and of the job that it has."""
 

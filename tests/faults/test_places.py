@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from pipeline import decode, index
 from tavlad.data.table import read_clips
 from tests.pipeline.test_decode import PARAMETERS, film
-from tests.stages import own_code
+from tests.stages import LOCAL, own_code
 
 DATASET = (
     "dataset: {root: raw, layout: folders, classes: [], limit: 0, groups: '', validation: 0.0, reversed: false, "
@@ -27,7 +27,7 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     top = ("frames", "short_side", "workers")
     lines = [f"{name}: {PARAMETERS[name]}" for name in top] + ["decode:"]
     lines += [f"  {name}: {value}" for name, value in PARAMETERS.items() if name not in top]
-    (folder / "params.yaml").write_text("\n".join(lines) + "\nindex: {seed: 1}\n" + DATASET)
+    (folder / "params.yaml").write_text(LOCAL + "\n".join(lines) + "\nindex: {seed: 1}\n" + DATASET)
     return folder
 
 

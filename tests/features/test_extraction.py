@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tavlad.features.cache import write_maps
-from tavlad.features.extraction import overlap
+from tavlad.features.overlap import overlap
 
 
 def test_results_come_in_order_whoever_is_first() -> None:

@@ -37,6 +37,9 @@ def write(path: Path, changes: dict) -> Path:
         ({"pooling": "avg", "attention": "none", "temporal": "sum", "assignment": "hard"}, ["leave assignment: soft"]),
         ({"attention": "none", "stage2.train": ["fc"]}, ["stage2.train", "no fc"]),
         ({"temporal": "sum", "attention": "decoupled", "stage2.train": ["gru", "fc"]}, ["no fc and no gru"]),
+        ({"engine": "ray", "ray.gpus": 1.0, "device": "cpu"}, ["ray.gpus", "device: cpu"]),
+        ({"engine": "spark", "ray.cpus": 0}, ["engine", "ray.cpus"]),
+        ({"ray.address": "ray://head:10001"}, ["ray.address"]),
         ({"atention": "none"}, ["atention", "no stage reads it"]),
         ({"stage2.train": ["layer5"], "stage1.lr": -1.0}, ["stage2.train.0", "stage1.lr"]),
     ],
@@ -56,6 +59,7 @@ def test_everything_wrong_is_named(tmp_path: Path, changes: dict, named: list[st
         {"attention": "decoupled", "stage2.train": ["fc", "vlad"]},
         {"temporal": "sum", "assignment": "hard"},
         {"stage2.epochs": 0},
+        {"engine": "ray", "ray.address": "10.0.0.1:6379", "ray.cpus": 4, "ray.gpus": 0.5},
     ],
 )
 def test_what_goes_together_is_let_through(tmp_path: Path, changes: dict) -> None:

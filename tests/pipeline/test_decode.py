@@ -15,7 +15,7 @@ import pytest
 from tavlad.data.table import Clip, clip_id, write_clips
 from tavlad.store.recipes import file_digest
 from tavlad.video.frames import read_frame_facts, read_frames_file, read_frames_recipe
-from tests.stages import own_code
+from tests.stages import LOCAL, own_code
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["open/a #1 & b;! [x].avi", "open/été.v2.avi", "close/plain.avi"]
@@ -66,7 +66,7 @@ def configure(folder: Path, **changes: float) -> None:
     top = ("frames", "short_side", "workers")
     lines = [DATASET, *(f"{name}: {values.pop(name)}" for name in top), "decode:"]
     lines += [f"  {name}: {value}" for name, value in values.items()]
-    (folder / "params.yaml").write_text("\n".join(lines) + "\n")
+    (folder / "params.yaml").write_text(LOCAL + "\n".join(lines) + "\n")
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -23,7 +23,7 @@ from tavlad.features.backbone import write_backbone
 from tavlad.features.cache import read_maps, read_maps_recipe, read_shape
 from tavlad.features.weights import random_weights
 from tavlad.video.frames import DecodedClip, write_frames
-from tests.stages import own_code
+from tests.stages import LOCAL, own_code
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["clips.csv", "frames", "backbone.safetensors", "features"]
@@ -70,7 +70,7 @@ def make_frames(clip_id: str, seed: int, recipe: str, side: int = 64) -> None:
 
 
 def run(views: int = 2, batch: int = 5, workers: int = 1) -> Result:
-    Path("params.yaml").write_text(PARAMS.format(views=views, batch=batch, workers=workers))
+    Path("params.yaml").write_text(LOCAL + PARAMS.format(views=views, batch=batch, workers=workers))
     return CliRunner().invoke(main, [own_code("extract"), *ARGUMENTS])
 
 
@@ -183,7 +183,7 @@ def stored_files(store: Path) -> Iterator[Path]:
 def test_a_kill_costs_only_what_was_not_finished(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 30
     make_clips([f"clip{number}" for number in range(count)])
-    Path("params.yaml").write_text(PARAMS.format(views=2, batch=5, workers=1))
+    Path("params.yaml").write_text(LOCAL + PARAMS.format(views=2, batch=5, workers=1))
     command = [sys.executable, "-m", "pipeline.extract", own_code("extract"), *ARGUMENTS]
     killed = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
     while len(list(stored_files(project / "store"))) < 3 and killed.poll() is None:

@@ -1,0 +1,156 @@
+"""The engine `ray`: a maker's clips are made by actors on the nodes of a cluster; the driver alone writes.
+
+Ray places the actors, restarts those that die, elsewhere if their node did, and calls them again for the clips that
+were lost with them. Here is only how many clips are on their way.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from tavlad import console
+from tavlad.cluster.node import Contents, Filled, Filler, Hand, inputs_of, moved
+from tavlad.cluster.nodes import Node, Slice, accepted, is_any_alive
+from tavlad.cluster.rates import Rates
+from tavlad.cluster.session import Cluster, connected
+from tavlad.errors import TavladError
+from tavlad.store.making import Place
+
+Item = tuple[Place, Any]  # where a clip's file goes, and what it is made from
+Opener = Callable[[Any, Any], Filler]
+AGAIN = 2  # times that a clip is tried again whose process ended with it
+LARGEST = 2 << 30  # bytes of an input that are sent to a node which does not see it
+PATIENCE = 20.0  # seconds without news, after which the driver looks whether there still are nodes
+LOST = "no node that may work is left. All finished work is kept: start them (`ray start`), and run `dvc repro` again."
+
+
+def spread(
+    make: Any, opener: Opener, cluster: Cluster, wanted: Slice, precision: str = ""
+) -> Callable[[Any, Iterator[Item], Any], Iterator[tuple[Place, str]]]:
+    """`make`, a maker of many, on the nodes of `cluster`: each actor is an `opener(arguments, speed)`, opened once.
+
+    The nodes resolve `precision`, a parameter; "" where no network runs.
+    """
+
+    @functools.wraps(make)
+    def made_elsewhere(arguments: Any, places: Iterator[Item], speed: Any) -> Iterator[tuple[Place, str]]:
+        with connected(cluster, wanted.cpus, inputs_of(arguments)) as ray:
+            nodes = accepted(ray, wanted, make.__module__, precision, cluster.mixed)
+            options = ray.remote(Hand).options(
+                num_cpus=wanted.cpus,
+                num_gpus=wanted.gpus,
+                max_concurrency=wanted.lanes,
+                max_restarts=-1,
+                max_task_retries=AGAIN,
+                label_selector={"ray.io/node-id": f"in({','.join(nodes)})"},
+            )
+            crew = [
+                _Member(options.remote(opener, arguments, speed), wanted.lanes)
+                for _ in range(sum(node.actors for node in nodes.values()))
+            ]
+            rates = Rates({one: node.name for one, node in nodes.items()})
+            for place, filled in _flow(ray, crew, places, nodes):
+                if not filled.reason:
+                    place.path.write_bytes(filled.content)
+                rates.add(filled.node)
+                yield replace(place, how=filled.how), filled.reason
+        rates.show()
+
+    return made_elsewhere
+
+
+class _Member:
+    """The driver's side of an actor: how many more clips it takes, and whether it sees the files of this machine."""
+
+    def __init__(self, actor: Any, lanes: int):
+        self.actor, self.lanes, self.free, self.sees = actor, lanes, 0, True
+
+    def give(self, place: Place, one: Any) -> Any:
+        """The promise of `Filled`; the input goes with the call where this is known to be necessary."""
+        whole = moved(one, {name: given.path.absolute() for name, given in inputs_of(one).items()})
+        return self.actor.run.remote(whole, place.key, None if self.sees else _sent(one))
+
+    def is_idle(self) -> bool:
+        return self.free == self.lanes
+
+
+def _flow(
+    ray: Any, crew: list[_Member], places: Iterable[Item], nodes: dict[str, Node]
+) -> Iterator[tuple[Place, Filled]]:
+    """Each place with what became of it, as they come; `places` are read only as actors become free."""
+    source, clips = iter(places), 0
+    pending: dict[Any, tuple[_Member, Item | None]] = {one.actor.ready.remote(): (one, None) for one in crew}
+    while pending:
+        news, _ = ray.wait([*pending], timeout=PATIENCE)
+        if not news:
+            if not is_any_alive(ray, nodes):
+                raise TavladError(LOST)
+            continue
+        member, item = pending.pop(news[0])
+        filled = None
+        if item is None:
+            member.free = _started(ray, news[0], member.lanes)
+        else:
+            filled = _outcome(ray, news[0])
+            if not filled.seen:
+                filled = _unsent(item[1])
+                if filled is None:
+                    member.sees = False
+                    pending[member.give(*item)] = member, item
+                    continue
+            member.free, clips = member.free + 1, clips - 1
+        for following in islice(source, member.free):  # before this one is written
+            pending[member.give(*following)] = member, following
+            member.free, clips = member.free - 1, clips + 1
+        if member.is_idle():
+            ray.kill(member.actor)  # nothing is left to do: its place is free for one whose node died
+        if item and filled:
+            yield item[0], filled
+        if not clips and member.is_idle():
+            return
+    if next(source, None):
+        raise TavladError(LOST)
+
+
+def _started(ray: Any, promise: Any, lanes: int) -> int:
+    """How many clips an actor takes: none if it could not start, of which a warning says why."""
+    try:
+        ray.get(promise)
+    except ray.exceptions.RayError as error:
+        console.warn(f"a process of Ray could not start: {' '.join(str(error).split())}")
+        return 0
+    return lanes
+
+
+def _outcome(ray: Any, promise: Any) -> Filled:
+    """What an actor gave; where it and those that took its place ended with the clip, that is the reason."""
+    try:
+        filled: Filled = ray.get(promise)
+    except ray.exceptions.RayTaskError:  # an error of the program, or of a GPU, as if it had been raised here
+        raise
+    except ray.exceptions.RayError as error:
+        said = " ".join(str(error).split())
+        return Filled(b"", f"{1 + AGAIN} processes ended that had this clip: {said}", "", {})
+    return filled
+
+
+def _sent(one: Any) -> Contents | None:
+    """The bytes of a clip's inputs; None where they cannot be sent, of which `_unsent` says why."""
+    if _unsent(one):
+        return None
+    return {name: given.path.read_bytes() for name, given in inputs_of(one).items()}
+
+
+def _unsent(one: Any) -> Filled | None:
+    """Why the inputs of a clip cannot be sent to a node that does not see them; None if they can."""
+    for given in inputs_of(one).values():
+        try:
+            size = given.path.stat().st_size
+        except OSError as error:
+            return Filled(b"", f"cannot be read: {error.strerror}", "", {})
+        if size > LARGEST:
+            words = f"a node does not see {given.path}, and {size / 1e9:.1f} GB are not sent"
+            return Filled(b"", f"{words}: share its folder with the nodes", "", {})
+    return None
