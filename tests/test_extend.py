@@ -26,6 +26,8 @@ CHOSEN = {
     "temporal": "conv",
     "attention": "energy",
     "extract": {"views": 2},
+    "stage1": {"epochs": 1},
+    "stage2": {"epochs": 1},
     "dataset": {"layout": "kth", "root": "data/raw"},
     "backbone": {"network": "shufflenet_v2_x0_5", "weights": "random"},
 }
