@@ -55,7 +55,7 @@ def start(params: TrainingSection, stage: str, label: str) -> "Speed":
     if (processes := launching.launch_for(params.processes, device)) > 1:
         launching.launch(processes, f"pipeline.{stage}", sys.argv[1:])
         raise SystemExit
-    return devices.Speed(device, -(-params.workers // launching.here()), label)
+    return devices.Speed(device, -(-params.workers // launching.processes_here()), label)
 
 
 def train(stage: str, make: Callable[..., None], wanted: Any, speed: "Speed", card: "Training", output: Path) -> None:

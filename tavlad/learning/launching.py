@@ -39,7 +39,7 @@ def processes() -> int:
     return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
 
 
-def here() -> int:
+def processes_here() -> int:
     """How many of them are on this machine."""
     return int(os.environ["LOCAL_WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
 
@@ -49,7 +49,7 @@ def own_device(device: torch.device) -> torch.device:
     if device.type == "cuda" and dist.is_torchelastic_launched():
         number, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= gpus:
-            raise InputError(f"{here()} processes on {platform.node()}, but torch sees {gpus} GPUs: start fewer")
+            raise InputError(f"{processes_here()} processes on {platform.node()}, but torch sees {gpus} GPUs: start fewer")
         torch.cuda.set_device(number)
     return device
 
