@@ -43,10 +43,10 @@ def main(
     The attention before and after stage 2 is drawn over clips from FRAMES.
     """
     from tavlad.report.attention import choose_clips, draw_clips, write_attention
-    from tavlad.report.classes import all_splits, draw_recalls, write_class_table
-    from tavlad.report.evaluation import draw_confusion, write_json
-    from tavlad.report.figure import draw_curves
+    from tavlad.report.classes import write_class_table
+    from tavlad.report.evaluation import write_json
     from tavlad.report.mistakes import find_mistakes, picture_mistakes
+    from tavlad.report.plots import draw_plots
     from tavlad.report.results import read_results, warnings_of
     from tavlad.report.summary import class_line, headline, headline_line, print_table, write_comparison
     from tavlad.report.summary_page import Shown, doubtful_clips, write_summary_page
@@ -60,11 +60,7 @@ def main(
         write_attention(results, output / "attention.csv")
         write_class_table(results, output / "classes.csv")
         write_comparison(results, output / "comparison.csv")
-        draw_curves(results, output / "curves.png")
-        draw_confusion(
-            all_splits(results), f"{', '.join(splits)}: held-out clips after stage 2", output / "confusion.png"
-        )
-        draw_recalls(results, output / "classes.png")
+        draw_plots(results, output)
         mistakes = find_mistakes(results, params.mistakes)
         pictures = picture_mistakes(mistakes, evaluate, frames, params.crop)
         doubtful = doubtful_clips(frames / "counts.csv")

@@ -51,6 +51,8 @@ def test_with_that_line_it_runs_and_looks_at_no_other_split(refused):
     for table in ("classes", "comparison"):
         head = (data / "summary" / f"{table}.csv").read_text().splitlines()[0]
         assert head.endswith(",split1,mean") and "split2" not in head
+    page = (data / "summary" / "index.html").read_text()
+    assert "the mean of 1 split" in page and "split2" not in page
     clips = json.loads((data / "evaluate" / "split1" / "metrics.json").read_text())["clips"]
     assert clips == {"train": CLIPS * 2 // 3, "validation": 0, "test": CLIPS // 3}
     said = project.run("python", "-m", "tavlad.cli", "doctor", "results").stdout

@@ -88,7 +88,8 @@ def test_summary(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finished_project, "SPLITS", {FILE: finished_project.SPLITS["split1"]})
     finished_project.finish()
     folders = [f"data/{name}" for name in ("evaluate", "stage1", "stage2", "frames")]
-    Path("params.yaml").write_text("crop: 64\nsummary:\n  clips: []\n")
+    Path("params.yaml").write_text("crop: 64\nsummary:\n  clips: []\n  mistakes: 50\n")
+    Path("data/frames/counts.csv").write_text("clip,decoded_count,header_count,corrupt,concealed\n")
     code, text = call(
         summary, own_code("summary"), *folders, "data/summary", "data/metrics.json", "--split", FILE, terminal=terminal
     )

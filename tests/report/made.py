@@ -10,6 +10,15 @@ from tavlad.report.results import SplitResult
 from tavlad.video.frames import DecodedClip, write_frames
 
 NONE_LOST = {"train": 0, "validation": 0, "test": 0}
+FOUR = ("a", "b", "c", "d")
+
+
+def next_class(right: int, clips: int = 40) -> Predictions:
+    """Labels 0, 1, 2, 3, 0, ...; the first `right` clips are predicted right, the others as the next class."""
+    labels = np.arange(clips) % 4
+    predicted = np.where(np.arange(clips) < right, labels, (labels + 1) % 4)
+    ids = tuple(f"clip {i}" for i in range(clips))
+    return Predictions(ids, labels, np.eye(4, dtype=np.float32)[predicted], FOUR)
 
 
 def made_result(split: str, final: Predictions, epochs: int = 2) -> SplitResult:

@@ -5,26 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 
 from tavlad.learning.scores import Predictions
-from tavlad.report.classes import all_splits, class_rows, draw_recalls, write_class_table
-from tests.report.made import made_result
-
-CLASSES = ("a", "b", "c", "d")
-
-
-def predictions(right: int, clips: int = 40) -> Predictions:
-    """Labels 0, 1, 2, 3, 0, ...; the first `right` clips are predicted right, the others as the next class."""
-    labels = np.arange(clips) % 4
-    predicted = np.where(np.arange(clips) < right, labels, (labels + 1) % 4)
-    ids = tuple(f"clip {i}" for i in range(clips))
-    return Predictions(ids, labels, np.eye(4, dtype=np.float32)[predicted], CLASSES)
+from tavlad.report.classes import all_splits, class_rows, write_class_table
+from tests.report.made import FOUR, made_result, next_class
 
 
 def test_class_accuracies_are_blank_where_a_split_has_no_clips(tmp_path: Path) -> None:
-    full = predictions(38)  # the last two, of classes c and d, are wrong
-    lacking = Predictions(("p", "q"), np.array([0, 1]), np.eye(4, dtype=np.float32)[[0, 2]], CLASSES)
+    full = next_class(38)  # the last two, of classes c and d, are wrong
+    lacking = Predictions(("p", "q"), np.array([0, 1]), np.eye(4, dtype=np.float32)[[0, 2]], FOUR)
     write_class_table([made_result("split1", full), made_result("split2", lacking)], tmp_path / "classes.csv")
     with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
@@ -38,13 +27,13 @@ def test_class_accuracies_are_blank_where_a_split_has_no_clips(tmp_path: Path) -
 
 
 def test_a_class_without_any_held_out_clip_has_no_mean(tmp_path: Path) -> None:
-    only = Predictions(("p",), np.array([0]), np.eye(1, 4, dtype=np.float32), CLASSES)
+    only = Predictions(("p",), np.array([0]), np.eye(1, 4, dtype=np.float32), FOUR)
     write_class_table([made_result("split1", only)], tmp_path / "classes.csv")
     assert (tmp_path / "classes.csv").read_text().splitlines()[2] == "b,0,,"
 
 
 def test_what_a_class_is_taken_for_is_counted_over_all_splits() -> None:
-    results = [made_result(f"split{k}", predictions(right)) for k, right in ((1, 40), (2, 36), (3, 34))]
+    results = [made_result(f"split{k}", next_class(right)) for k, right in ((1, 40), (2, 36), (3, 34))]
     rows = {row.name: row for row in class_rows(results)}
     assert [(row.clips, row.taken_for, row.times) for row in rows.values()] == [
         (30, "b", 2),
@@ -55,20 +44,5 @@ def test_what_a_class_is_taken_for_is_counted_over_all_splits() -> None:
     assert rows["c"].recalls == (1.0, 0.9, 0.8) and rows["c"].mean == pytest.approx(0.9)
     whole = all_splits(results)
     assert len(whole.ids) == 120 and whole.ids[40] == "split2/clip 0" and whole.right.sum() == 40 + 36 + 34
-    alone = class_rows([made_result("split1", predictions(40))])
+    alone = class_rows([made_result("split1", next_class(40))])
     assert {(row.taken_for, row.times) for row in alone} == {("", 0)}
-
-
-def test_a_bar_and_a_mark_of_each_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bars, marks = [], []
-    barh, plot = Axes.barh, Axes.plot
-    monkeypatch.setattr(Axes, "barh", lambda *a, **k: (bars.append(list(a[2])), barh(*a, **k))[1])
-    monkeypatch.setattr(Axes, "plot", lambda *a, **k: (marks.append(list(a[1])), plot(*a, **k))[1])
-    lacking = Predictions(("p", "q"), np.array([0, 1]), np.eye(4, dtype=np.float32)[[0, 2]], CLASSES)
-    results = [made_result("split1", predictions(38)), made_result("split2", lacking)]
-    for name in ("a.png", "b.png"):
-        draw_recalls(results, tmp_path / name)
-    np.testing.assert_allclose(bars[0], [1, 0.5, 0.9, 0.9])
-    np.testing.assert_allclose(marks[0], [1, 1, 0.9, 0.9])
-    np.testing.assert_allclose(marks[1], [1, 0, np.nan, np.nan])
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,13 @@ def test_templates_escape_all_that_is_not_theirs() -> None:
     trusted = [word for file in TEMPLATES.iterdir() for word in re.findall(r"\w+\|safe", file.read_text())]
     assert trusted == ["script|safe"]
     assert not [file for file in TEMPLATES.iterdir() if re.search("autoescape|Markup", file.read_text())]
+
+
+def test_an_installed_package_holds_the_templates() -> None:
+    about, package = ConfigParser(), TEMPLATES.parents[1]
+    about.read(package.parent / "setup.cfg")
+    patterns = about["options.package_data"]["tavlad"].split()
+    assert set(TEMPLATES.iterdir()) <= {file for pattern in patterns for file in package.glob(pattern)}
 
 
 def test_shares_and_pictures_in_a_page() -> None:

@@ -62,7 +62,7 @@ def test_the_page_of_one_split_with_a_class_that_has_no_clips(folder: Path) -> N
     assert "a 10 80.0 % 80.0 % b 2 b 10 70.0 % 70.0 % a 3 none of it 0 – –" in said  # noqa: RUF001
     assert "b a 3 of 10 30.0 %" in said and "a b 2 of 10 20.0 %" in said
     assert "5 of 20 held-out clips are taken for another class" in said
-    assert "There are no pictures" in said and "None: of every clip" in said
+    assert "There are no pictures" in said and "None: of every file" in said
 
 
 def test_nothing_wrong_and_no_stage_2(folder: Path) -> None:
