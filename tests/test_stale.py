@@ -100,7 +100,7 @@ def documents(project) -> dict:
 @pytest.mark.parametrize(
     ("what", "stale", "all_reached"),
     [
-        ({"workers": 1, "device": "cpu"}, "", set()),
+        ({"workers": 1, "device": "cpu", "processes": 2}, "", set()),
         ({"demo": {"seed": 2}}, "demo", {"demo"}),  # these clips are not the demo's
         ({"dataset": {"exclude": [VIDEO]}}, "index", since("index")),
         ({"dataset": {"reversed": True}}, "index", since("index")),

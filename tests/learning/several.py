@@ -1,7 +1,8 @@
 """What the processes of tests/learning/test_processes.py run: trainings in float64, by as many processes as there are.
 
 `python -m tests.learning.several every OUT` trains each variant and writes weights and curves to OUT; `... resumed OUT
-STORE KILL` trains one with its state in STORE, and process 1 kills itself in epoch KILL (0: never).
+STORE KILL` trains one with its state in STORE, and process 1 kills itself in epoch KILL (0: never); `... found OUT`
+asks for a result twice, and once for one that process 1 would make otherwise.
 """
 
 import json
@@ -28,10 +29,11 @@ from tavlad.learning.curve import Row
 from tavlad.learning.dropout import SharedDropout
 from tavlad.learning.fitting import PARTS, Feed, Schedule, fit, select
 from tavlad.learning.loading import Clips, EpochSampler, loader
-from tavlad.learning.processes import rank
+from tavlad.learning.processes import rank, summed
 from tavlad.learning.validation import validator
 from tavlad.learning.weighting import clip_weights
 from tavlad.model.tavlad import TAVLAD
+from tavlad.store import making
 from tavlad.store.making import Place
 from tavlad.store.store import Store
 from tests.models import small_model
@@ -109,13 +111,34 @@ class Deadly(EpochState):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def make(place: Place | None, arguments: str, speed: None) -> None:
+    """Made by all: process 0 writes what the others sent, and each says that it was here."""
+    print(f"process {rank()} makes {arguments}", flush=True)
+    total = summed([rank() + 1.0])
+    if place is not None:
+        place.path.write_text(f"{arguments} {total}")
+
+
+def found(folder: Path, group: Any) -> None:
+    """Twice the same result, then one that process 1 asks for by another name."""
+    making.made_by = launching.made_by = lambda module: {"code": f"code {rank() // 2}", "versions": {}}
+    for arguments in ("a", "a", f"b{rank()}"):
+        if rank():
+            launching.help_make(make, arguments, None, group)
+        else:
+            launching.made_together(Store(folder), "stage1", make, arguments, None, group)
+
+
 def write(folder: Path, weights: dict[str, Tensor], curves: dict[str, list[Row]]) -> None:
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / "weights.safetensors")
     (folder / "curves.json").write_text(json.dumps(curves))
 
 
 def main(what: str, out: Path, *rest: str) -> None:
-    with launching.joined(CPU):
+    with launching.joined(CPU) as group:
+        if what == "found":
+            found(out, group)
+            return
         if what == "every":
             weights, curves = every()
         else:
