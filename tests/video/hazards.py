@@ -10,6 +10,7 @@ import numpy as np
 
 from tavlad.video.decode import decode_clip
 from tavlad.video.parts import decode_part
+from tavlad.video.workers import renew_deadline
 
 
 def misbehave(kind: str, value: int) -> int:
@@ -28,6 +29,15 @@ def misbehave(kind: str, value: int) -> int:
     elif kind == "print":
         os.write(1, b'{"result": "a library talks on stdout"}\n')
     return value**2
+
+
+def take_steps(seconds: float, steps: int, renew: bool) -> int:
+    """Take `seconds` for each of some steps, with the deadline anew after each if `renew`."""
+    for _ in range(steps):
+        time.sleep(seconds)
+        if renew:
+            renew_deadline()
+    return steps
 
 
 def note_pid(folder: str, seconds: float) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.video.workers import supervise
+from tavlad.video.workers import Failure, supervise
 from tests.video import hazards
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,7 @@ def test_a_task_that_cannot_be_imported_ends_the_run(capfd):
 
 def test_workers_die_with_a_killed_supervisor(tmp_path):
     script = (
-        "from tavlad.video.workers import supervise; from tests.video import hazards\n"
+        "from tavlad.video.workers import Failure, supervise; from tests.video import hazards\n"
         f"list(supervise(hazards.note_pid, [({str(tmp_path)!r}, 600)] * 2, 2, 700, 500))"
     )
     supervisor = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -102,3 +102,10 @@ def test_workers_die_with_a_killed_supervisor(tmp_path):
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait()
     wait_until(lambda: all(ended(int(file.name)) for file in tmp_path.iterdir()), "both workers had died")
+
+
+def test_a_job_that_comes_forward_has_its_deadline_anew():
+    jobs = [(0.3, 10, False), (0.3, 10, True)]
+    outcomes = dict(supervise(hazards.take_steps, jobs, 1, 1.5, 500))
+    assert outcomes == {jobs[0]: Failure("took longer than 1.5 s"), jobs[1]: 10}
+    assert hazards.take_steps(0, 2, True) == 2  # no deadline, nothing to renew
