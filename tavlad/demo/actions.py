@@ -1,4 +1,4 @@
-"""What the acting object of the demo looks like when its action has come to `progress`, 0 (not begun) to 1 (done)."""
+"""Drawing of the demo's actions: how the acting object looks at `progress` 0 (not begun) to 1 (done)."""
 
 import colorsys
 import math
@@ -10,17 +10,17 @@ from PIL import ImageDraw
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
 DARK = (22, 22, 26)
-# Hues that a clip varies and its group does not: what an action uncovers must be known in groups never seen.
+# These hues vary by clip, not by group, so that what an action uncovers is recognisable in held-out groups.
 SHUTTER, TILE, JEWEL = 0.55, 0.13, 0.87
-EDGE = 3  # pixels, the object's outline
+EDGE = 3  # pixels, width of the object's outline
 APERTURE = 0.6  # half the side of the opening, in object radii
 PANEL = 1.04  # half the side of the panel that hides an object
-SLIDE = 3.2  # the panel's way, out of the centre crop's sight
+SLIDE = 3.2  # how far the panel moves: out of the centre crop
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """What an action may use: the object's outline in its own frame (radius 1), its colour, the clip's own draws."""
+    """What an action draws with: the object's outline (radius 1), its colour, and the clip's random choices."""
 
     outline: tuple[Point, ...]
     hue: float
@@ -32,42 +32,42 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Frame:
-    """A shape's own frame of reference: `radius` pixels a unit, turned by `angle` (radians) about `centre`."""
+    """A shape's frame of reference: `radius` pixels per unit, rotated by `angle` (radians) about `centre`."""
 
     centre: Point
     radius: float
     angle: float
 
     def place(self, points: Sequence[Point]) -> list[Point]:
-        """Where `points` of this frame lie in the picture, in pixels."""
+        """Convert `points` from this frame to pixels of the picture."""
         (cx, cy), a, b = self.centre, self.radius * math.cos(self.angle), self.radius * math.sin(self.angle)
         return [(cx + a * x - b * y, cy + b * x + a * y) for x, y in points]
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws on a picture in a shape's own frame."""
+    """Draws on a picture in a shape's frame of reference."""
 
     draw: ImageDraw.ImageDraw
     frame: Frame
 
     def polygon(self, points: Sequence[Point], fill: Colour, edge: Colour | None = None) -> None:
-        """A filled polygon, outlined in `edge`."""
+        """Draw a filled polygon, outlined in `edge`."""
         self.draw.polygon(self.frame.place(points), fill=fill, outline=edge, width=EDGE if edge else 0)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, fill: Colour) -> None:
-        """A filled rectangle; nothing where it has no extent."""
+        """Draw a filled rectangle; nothing if it is empty."""
         if x1 > x0 and y1 > y0:
             self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], fill)
 
     def disc(self, radius: float, fill: Colour) -> None:
-        """A filled disc about the centre."""
+        """Draw a filled disc around the centre."""
         (cx, cy), r = self.frame.centre, self.frame.radius * radius
         self.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=fill)
 
 
 def colour(hue: float, saturation: float, value: float) -> Colour:
-    """RGB levels of a hue that wraps around and a value that is cut at 1."""
+    """The RGB levels of a colour in HSV; the hue wraps around, the value is clipped at 1."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, min(value, 1.0))
     return round(red * 255), round(green * 255), round(blue * 255)
 
@@ -79,7 +79,7 @@ def ripen(pen: Pen, look: Appearance, progress: float) -> None:
 
 
 def open_up(pen: Pen, look: Appearance, progress: float) -> None:
-    """Two shutters slide apart over a dark inside with a bright core."""
+    """Two shutters slide apart and show a dark inside with a bright core."""
     pen.polygon(look.outline, colour(look.hue, 0.6, 0.7 * look.gain), DARK)
     pen.box(-APERTURE, -APERTURE, APERTURE, APERTURE, DARK)
     pen.disc(0.34, (255, 250, 215))
@@ -89,7 +89,7 @@ def open_up(pen: Pen, look: Appearance, progress: float) -> None:
 
 
 def build(pen: Pen, look: Appearance, progress: float) -> None:
-    """The nine tiles of a grid grow, one after the other."""
+    """The nine tiles of a grid grow one after the other."""
     pen.polygon(look.outline, colour(look.hue, 0.2, 0.28 * look.gain), DARK)
     tile = colour(TILE + look.tint, 0.75, 0.95 * look.gain)
     for turn, place in enumerate(look.order):

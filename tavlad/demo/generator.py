@@ -1,4 +1,4 @@
-"""The demo data set: eight classes in four pairs, each clip with its reversal in time, in the layout of UCF101."""
+"""The demo data set in the layout of UCF101: four pairs of classes, which are each other's reversal in time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tavlad.store.making import Place
 from tavlad.video.writer import write_video
 
 PAIRS = (("Ripen", "Wither"), ("Open", "Close"), ("Build", "Dismantle"), ("Reveal", "Hide"))  # as in actions.ACTIONS
-CLASSES = tuple(name for pair in PAIRS for name in pair)  # partners side by side, also in a confusion matrix
+CLASSES = tuple(name for pair in PAIRS for name in pair)  # keeps partners adjacent in the confusion matrix
 SPLITS = 3
 FPS = 25
 QUANTISER = 16
@@ -20,7 +20,7 @@ QUANTISER = 16
 
 @dataclass(frozen=True)
 class DemoClip:
-    """A clip of the demo; `group` counts from 1."""
+    """A clip of the demo; groups are numbered from 1."""
 
     id: str
     label: int
@@ -29,11 +29,11 @@ class DemoClip:
 
     @property
     def backwards(self) -> bool:
-        """Whether its class is the second one of a pair: the scenes of the first, shown from the end."""
+        """Whether its class is the second of a pair, which shows the first one's scenes in reverse."""
         return self.label % 2 == 1
 
     def write(self, root: Path) -> None:
-        """Encode it at its place below `root`."""
+        """Encode the clip as `<root>/<id>.avi`."""
         path = root / f"{self.id}.avi"
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = self.scene.frames(self.backwards)
@@ -42,7 +42,7 @@ class DemoClip:
 
 @dataclass(frozen=True)
 class Size:
-    """The seed of all draws, the number of groups, and of clips for each class and group."""
+    """The random seed, the number of groups, and the number of clips per class and group."""
 
     seed: int
     groups: int
@@ -50,7 +50,7 @@ class Size:
 
 
 def make_demo(place: Place, size: Size, speed: None) -> None:
-    """Write the clips, lists, pairs of classes and true boxes to the folder `place`."""
+    """Write the clips, lists, pairs of classes and true boxes to the folder `place.path`."""
     clips = list(draw_demo(size.seed, size.groups, size.clips))
     for clip in console.track(clips, "demo", len(clips), "clips"):
         clip.write(place.path)
@@ -59,10 +59,10 @@ def make_demo(place: Place, size: Size, speed: None) -> None:
 
 
 def draw_demo(seed: int, groups: int, clips: int) -> Iterator[DemoClip]:
-    """`clips` clips of each class and group; a scene is its own draw, which no other and no count changes.
+    """Draw `clips` clips per class and group; each scene has its own random stream, independent of all counts.
 
-    A clip and its partner of the same group and number show one scene in opposite directions, and so lie in the same
-    split: whatever does not see the order of time must get exactly one of them right where only the two compete.
+    A clip and its partner (same group and number) show one scene in opposite directions and are in the same part of
+    each split: a model that is blind to time gets exactly one of them right when only the two classes compete.
     """
     for group in range(1, groups + 1):
         look = draw_group(np.random.default_rng((seed, GROUPS, group)))
@@ -74,7 +74,7 @@ def draw_demo(seed: int, groups: int, clips: int) -> Iterator[DemoClip]:
 
 
 def write_lists(root: Path, clips: list[DemoClip]) -> None:
-    """classInd.txt, reversals.csv, trainlist01..03.txt, testlist01..03.txt: each group is tested in one split."""
+    """Write classInd.txt, reversals.csv, trainlist01..03.txt, testlist01..03.txt; each group is tested in one split."""
     _write(root / "classInd.txt", [f"{number} {name}" for number, name in enumerate(CLASSES, start=1)])
     _write(root / "reversals.csv", ["class,reversal", *map(",".join, PAIRS)])
     for split in range(1, SPLITS + 1):
@@ -86,7 +86,7 @@ def write_lists(root: Path, clips: list[DemoClip]) -> None:
 
 
 def write_boxes(root: Path, clips: list[DemoClip]) -> None:
-    """boxes.csv: the acting object's true box in every frame of every clip (pixels; x1 and y1 exclusive)."""
+    """Write boxes.csv: the acting object's true box in every frame of every clip (pixels; x1 and y1 exclusive)."""
     rows = ["clip,frame,x0,y0,x1,y1"]
     for clip in clips:
         for frame, box in enumerate(clip.scene.boxes(clip.backwards)):

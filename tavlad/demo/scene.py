@@ -1,7 +1,7 @@
-"""The scenes of the demo: an object that acts, over a panning background, with a distractor that does not act.
+"""The scenes of the demo: an acting object and a passive distractor on a panning background.
 
-All but the action is drawn alike in both directions of time: a drift is as likely as its opposite, the holds at both
-ends have one distribution.
+Everything but the action is symmetric in time: a drift is as likely as its opposite, and the pauses at both ends have
+the same distribution.
 """
 
 import math
@@ -16,16 +16,16 @@ from PIL import Image, ImageDraw
 from tavlad.demo.actions import ACTIONS, DARK, Appearance, Frame, Pen, Point, colour
 
 WIDTH, HEIGHT = 320, 240
-MARGIN = 32  # pixels of canvas beyond each side, room for the pan
-LENGTHS = range(31, 76, 2)  # frames; odd, so that the frames taken of a clip are those taken of its reversal
-GROUPS, TAKES, CALIBRATION = 1, 2, 3  # the streams of one seed
+MARGIN = 32  # extra pixels of canvas on each side, for the pan
+LENGTHS = range(31, 76, 2)  # frames; odd, so that a clip and its reversal are sampled at the same frames
+GROUPS, TAKES, CALIBRATION = 1, 2, 3  # independent random streams of one seed
 
 Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Group:
-    """What the clips of a group share: the background, the object's outline and its hue."""
+    """The properties shared by the clips of a group: background, outline and hue of the object."""
 
     canvas: Image.Image
     outline: tuple[Point, ...]
@@ -34,19 +34,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Way:
-    """A straight way, half done at half time."""
+    """A straight path at constant speed, given by its middle."""
 
     middle: Point
     step: Point
 
     def at(self, share: float) -> Point:
-        """The place when `share` (0 to 1) of the clip is over."""
+        """The position after `share` (0 to 1) of the clip."""
         return self.middle[0] + self.step[0] * (share - 0.5), self.middle[1] + self.step[1] * (share - 0.5)
 
 
 @dataclass(frozen=True)
 class Moving:
-    """A shape on its way, turning: outline of radius 1, radius in pixels, angles in radians."""
+    """A moving and rotating shape: outline of radius 1, radius in pixels, angles in radians."""
 
     outline: tuple[Point, ...]
     radius: float
@@ -55,13 +55,13 @@ class Moving:
     spin: float
 
     def frame(self, share: float) -> Frame:
-        """The shape's own frame when `share` of the clip is over."""
+        """The shape's frame of reference after `share` of the clip."""
         return Frame(self.way.at(share), self.radius, self.angle + self.spin * (share - 0.5))
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One clip before it is encoded, shown forwards."""
+    """The contents of one clip, in forward direction."""
 
     canvas: Image.Image
     pan: Way
@@ -74,17 +74,17 @@ class Scene:
     holds: tuple[float, float]
 
     def frames(self, backwards: bool) -> Iterator[NDArray[np.uint8]]:
-        """The frames uint8 (240,320,3), RGB, as they will be shown."""
+        """The frames, uint8 (240, 320, 3), RGB, in the order shown."""
         times = range(self.length)
         return (self.frame(time) for time in (reversed(times) if backwards else times))
 
     def boxes(self, backwards: bool) -> list[Box]:
-        """The object's true box in each frame as shown: x0, y0, x1, y1 in pixels, the last two exclusive."""
+        """The object's true box in each frame, in the order shown: x0, y0, x1, y1 in pixels, x1 and y1 exclusive."""
         boxes = [self._box(time) for time in range(self.length)]
         return boxes[::-1] if backwards else boxes
 
     def frame(self, time: int) -> NDArray[np.uint8]:
-        """The frame uint8 (240,320,3) at `time`, counted forwards."""
+        """Frame number `time` in forward direction, uint8 (240, 320, 3), RGB."""
         share = time / (self.length - 1)
         left, top = (round(value) for value in self.pan.at(share))
         picture = self.canvas.crop((left, top, left + WIDTH, top + HEIGHT))
@@ -95,7 +95,7 @@ class Scene:
         return np.asarray(picture)
 
     def progress(self, share: float) -> float:
-        """How far the action has come, 0 to 1: it rests at both ends and is smooth (3x^2 - 2x^3) between."""
+        """Progress of the action, 0 to 1: constant at both ends, smooth (3x^2 - 2x^3) in between."""
         before, after = self.holds
         x = min(max((share - before) / (1 - before - after), 0.0), 1.0)
         return x * x * (3 - 2 * x)
@@ -109,13 +109,13 @@ class Scene:
 
 
 def draw_group(rng: Generator) -> Group:
-    """A group's look."""
+    """Draw a group."""
     sides = int(rng.integers(6, 10))
     return Group(_canvas(rng), _outline(rng, sides), float(rng.random()))
 
 
 def draw_scene(rng: Generator, group: Group, action: int) -> Scene:
-    """A clip of `group` that shows ACTIONS[action]."""
+    """Draw a clip of `group` that shows `ACTIONS[action]`."""
     middle = (WIDTH / 2 + rng.uniform(-12, 12), HEIGHT / 2 + rng.uniform(-8, 8))
     way = Way(middle, (rng.uniform(-40, 40), rng.uniform(-24, 24)))
     thing = Moving(group.outline, 62 * rng.uniform(0.85, 1.15), way, rng.uniform(-0.3, 0.3), rng.uniform(-0.4, 0.4))
@@ -141,7 +141,7 @@ def draw_scene(rng: Generator, group: Group, action: int) -> Scene:
 
 
 def calibration_frames(seed: int, count: int, short_side: int) -> NDArray[np.uint8]:
-    """Frames uint8 (count,H,W,3), RGB: one of each of `count` scenes that are in no split, each a group of its own."""
+    """Frames uint8 (count, H, W, 3), RGB, one from each of `count` scenes of separate groups that are in no split."""
     size = (round(WIDTH * short_side / HEIGHT), short_side)
     frames = []
     for number in range(count):
@@ -153,7 +153,7 @@ def calibration_frames(seed: int, count: int, short_side: int) -> NDArray[np.uin
 
 
 def _canvas(rng: Generator) -> Image.Image:
-    """Forty polygons of half contrast and saturation, large enough for the pan."""
+    """A background of forty polygons with reduced contrast and saturation, large enough for the pan."""
     size = np.array((WIDTH + 2 * MARGIN, HEIGHT + 2 * MARGIN))
     picture = Image.new("RGB", tuple(size.tolist()), colour(rng.random(), 0.3, 0.5))
     draw = ImageDraw.Draw(picture)
@@ -166,7 +166,7 @@ def _canvas(rng: Generator) -> Image.Image:
 
 
 def _distractor(rng: Generator) -> Moving:
-    """A small shape that crosses the picture without acting."""
+    """A small shape that crosses the picture and does not act."""
     outline = _outline(rng, int(rng.integers(3, 7)))
     way = Way((rng.uniform(40, WIDTH - 40), rng.uniform(30, HEIGHT - 30)), (rng.uniform(-80, 80), rng.uniform(-60, 60)))
     return Moving(outline, rng.uniform(16, 26), way, rng.uniform(-math.pi, math.pi), rng.uniform(-0.8, 0.8))
