@@ -1,13 +1,13 @@
-"""`make bench`: what the pipeline achieves on this machine, beside the least that the machine needs for the same work.
+"""`make bench`: the speed of the pipeline on this machine, compared with the least time that the same work can take.
 
-Every row has its achieved rate, its floor (a bare loop or network without this project's code, measured in the same
-run), and the ratio of the two: 1 is at the limit. Some rows also have what one would run instead. All pieces of work
-are done in turn, round after round, and the fewest seconds of each count, so that other load on the machine does less
-harm; nothing is asserted about time. Inputs are drawn: clips of UCF101's size by the demo's generator, frames, maps and
-models by the numbers of presets/ucf101.yaml, weights random. All lies below $TMPDIR and is removed at the end.
+Every row has its rate, its floor (a bare loop or network without this project's code, measured in the same run), and
+the ratio of the two: 1 is at the limit. Some rows also have an alternative that one would use instead. All workloads
+run in turn, round after round, and the best time of each counts, which reduces the effect of other load. Nothing is
+asserted about time. Inputs are synthetic: clips of UCF101's size from the demo's generator; frames, maps and models
+with the numbers of presets/ucf101.yaml; random weights. All files are in $TMPDIR and are removed at the end.
 
-The stages decode and extract run whole, as dvc.yaml calls them, but in this process: Python's start is not in them.
-The page cache holds all that is read.
+The stages decode and extract run complete, as dvc.yaml calls them, but in this process, so that Python's start-up is
+not included. Everything that is read is in the page cache.
 """
 
 import os
@@ -37,7 +37,7 @@ HEADS = ("what", "achieved", "floor", "ratio", "the floor is", "instead", "which
     "--output",
     default=RESULTS,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the line of JSON goes, in the place of an older one of this machine and commit.",
+    help="File for the line of JSON; it replaces an older line of this machine and commit.",
 )
 def main(rounds: int, output: Path) -> None:
     """The module's docstring is the help."""
@@ -48,7 +48,7 @@ PARTS = (floors, video, features, training, commands)
 
 
 def measure(sizes: Sizes, rounds: int, output: Path, chosen: Sequence[Callable[[Workplace], Part]] = PARTS) -> int:
-    """Print the table of the `chosen` parts, in this order, and add its line to `output`; the number of rows."""
+    """Print the table of the `chosen` parts, in this order, and add its line to `output`; return the number of rows."""
     started, load = time.time(), os.getloadavg()
     with workplace(sizes) as place:
         parts = [part(place) for part in chosen]
@@ -66,7 +66,7 @@ def measure(sizes: Sizes, rounds: int, output: Path, chosen: Sequence[Callable[[
 
 
 def show(rows: list[Judged], bare: dict[str, float], line: dict[str, object]) -> None:
-    """Print the rows, and below them the floors and the machine."""
+    """Print the rows, with the floors and the machine below."""
     notes = [f"{name}: {value:.4g}" for name, value in bare.items()]
     notes += [f"{name}: {line[name]}" for name in ("machine", "load", "seconds")]
     console.table("", HEADS, (console.Row(_cells(row)) for row in rows), notes=notes)

@@ -1,4 +1,4 @@
-"""Commands as users start them: `tavlad predict`, and `dvc repro` where nothing is to be done."""
+"""Commands as users start them: `tavlad predict`, and `dvc repro` with nothing to do."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ ONE_STAGE = "stages:\n  one:\n    cmd: none\n    deps: [source]\n    outs: [made
 
 
 def commands(place: Workplace) -> Part:
-    """The runs and rows of this module; `training` has left the model."""
+    """The runs and rows of this module; uses the model that `training` saves."""
     count = place.sizes.predicted
     videos = place.named_videos(count)
     words = ["-m", "tavlad.cli", "predict", *map(str, videos), "-o", "-", "--model", str(place.folder)]
@@ -39,7 +39,7 @@ def commands(place: Workplace) -> Part:
         1,
         lambda best: best["predict"],
         pieces,
-        f"Python's start with torch, the bare decoder in one thread, the bare network in {place.precision}",
+        f"start-up of Python with torch, the bare decoder in one thread, the bare network in {place.precision}",
     )
     noop = Row(
         "no-op dvc repro",
@@ -47,17 +47,17 @@ def commands(place: Workplace) -> Part:
         1,
         lambda best: best["no-op dvc repro"],
         lambda best: best["one stage"],
-        "a no-op dvc repro of one stage of one file",
+        "a no-op dvc repro of one stage with one file",
     )
     return Part(runs, [predict, noop])
 
 
 def call(folder: Path, *words: str) -> str:
-    """What this Python prints, run with `words` in `folder`; its errors are in the error of a failure."""
+    """The stdout of this Python, run with `words` in `folder`; RuntimeError with all its output if it fails."""
     command = [sys.executable, *words]
     done = subprocess.run(command, cwd=folder, env=project_environment(), capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        raise RuntimeError(f"{' '.join(words)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout
 
 
@@ -65,11 +65,11 @@ def repro(folder: Path) -> None:
     """`dvc repro`; RuntimeError if it runs a stage."""
     printed = call(folder, "-m", "dvc", "repro")
     if "Running stage" in printed:
-        raise RuntimeError(f"dvc repro in {folder} was to find nothing to do\n{printed}")
+        raise RuntimeError(f"dvc repro in {folder} should have found nothing to do\n{printed}")
 
 
 def stand_in(folder: Path, clips: int) -> None:
-    """A copy of the project whose stages seem to have run on so many clips: small files, recorded in dvc.lock."""
+    """A copy of the project that looks as if its stages had run on so many clips: small files, recorded in dvc.lock."""
     for name in COPIED:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def stand_in(folder: Path, clips: int) -> None:
 
 
 def one_stage(folder: Path) -> None:
-    """The smallest DVC project."""
+    """The smallest possible DVC project."""
     (folder / ".dvc").mkdir(parents=True)
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)

@@ -1,4 +1,4 @@
-"""From frames to cached maps, and what is read of these: extract, cache write, cache read, codebook sampling."""
+"""From frames to cached maps and back: extract, cache write, cache read, codebook sampling."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +12,8 @@ from benchmarks.timing import Best, Part, Row, timed
 from tavlad.features.cache import read_maps, write_maps
 from tavlad.learning.codebook import sample_descriptors
 
-EACH = 10  # descriptors of a clip: about what the presets take
-FEW = 4  # clips for each descriptor where descriptors are few
+EACH = 10  # descriptors per clip, about as many as in the presets
+FEW = 4  # clips per descriptor where descriptors are few
 
 
 def features(place: Workplace) -> Part:
@@ -40,7 +40,7 @@ def features(place: Workplace) -> Part:
 
 
 def clips(place: Workplace) -> int:
-    """The clips whose maps are written and read: one for each thread at least."""
+    """The number of clips whose maps are written and read: at least one per thread."""
     return min(place.sizes.clips, max(place.sizes.videos, 2 * place.cores))
 
 
@@ -56,7 +56,7 @@ def _chosen(place: Workplace) -> Row:
 
 def _extract(place: Workplace) -> Row:
     frames = place.sizes.clips * place.decode.frames * place.extract.views
-    words = f"the bare network in {place.precision}, one clip's {place.extract.views} views a pass"
+    words = f"the bare network in {place.precision}, all {place.extract.views} views of one clip per pass"
     return Row("extract", "frames/s", frames, lambda best: best["extract"], network_seconds(place, frames), words)
 
 
@@ -69,7 +69,7 @@ def _cache(place: Workplace, maps: list[np.ndarray]) -> list[Row]:
             size,
             lambda best: best["cache write"],
             lambda best: best["raw write"],
-            "the same maps, not compressed, written to raw files by one thread",
+            "the same maps, uncompressed, written to raw files by one thread",
         ),
         Row(
             "cache read",
@@ -77,7 +77,7 @@ def _cache(place: Workplace, maps: list[np.ndarray]) -> list[Row]:
             size,
             lambda best: best["cache read"],
             lambda best: best["raw read"],
-            "the same maps, not compressed, read from raw files; one thread",
+            "the same maps, uncompressed, read from raw files; one thread",
         ),
     ]
 
@@ -85,7 +85,7 @@ def _cache(place: Workplace, maps: list[np.ndarray]) -> list[Row]:
 def _sampling(place: Workplace, read: int) -> list[Row]:
     """`read` is the number of views that "cache read" reads."""
     count = place.sizes.sampled
-    words = "reading a view of as many clips from the cache, one thread, as in the row 'cache read'"
+    words = "reading one view of as many clips from the cache, one thread, as in the row 'cache read'"
     return [
         Row(
             f"codebook sampling, {EACH} descriptors a clip",

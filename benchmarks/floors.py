@@ -1,4 +1,4 @@
-"""The least that a machine needs, without this project's code: products of matrices, a bare ResNet-34, raw files."""
+"""Lower bounds measured without this project's code: matrix products, a bare ResNet-34, raw files."""
 
 import subprocess
 import sys
@@ -17,11 +17,11 @@ from benchmarks.place import Workplace, project_environment
 from benchmarks.timing import Best, Part, timed
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PRODUCTS = 4  # of matrices, one after another
+PRODUCTS = 4  # matrix products, one after another
 
 
 def floors(place: Workplace) -> Part:
-    """GEMM and the bare network in both precisions, the start of Python with torch, the bare decoder in one thread."""
+    """GEMM and the bare network in both precisions, start-up of Python with torch, the bare decoder in one thread."""
     part = Part()
     for precision, dtype in DTYPES.items():
         side = place.sizes.product
@@ -37,23 +37,23 @@ def floors(place: Workplace) -> Part:
 
 
 def pass_of(place: Workplace) -> int:
-    """The frames of one pass of the bare network: those of all views of a clip, as in `extract`."""
+    """The number of frames per pass of the bare network: all views of a clip, as in `extract`."""
     return place.decode.frames * place.extract.views
 
 
 def network_seconds(place: Workplace, frames: int) -> Callable[[Best], float]:
-    """The seconds that the bare network needs for so many frames, in the precision that the stages choose here."""
+    """The seconds that the bare network needs for so many frames, in the precision that the stages choose."""
     return lambda best: best[f"network {place.precision}"] * frames / pass_of(place)
 
 
 def product_seconds(place: Workplace, flop: float) -> Callable[[Best], float]:
-    """The seconds of so many FLOP in products of large matrices, float32."""
+    """The seconds for so many FLOP as products of large float32 matrices."""
     each = flop / (PRODUCTS * 2 * place.sizes.product**3)
     return lambda best: best["products float32"] * each
 
 
 def named_floors(place: Workplace, best: Best) -> dict[str, float]:
-    """The floors that rows are computed from, with their units in their names."""
+    """The floors that rows are computed from; their names include the units."""
     found = {}
     for precision in DTYPES:
         flop = PRODUCTS * 2 * place.sizes.product**3
@@ -68,7 +68,7 @@ def named_floors(place: Workplace, best: Best) -> dict[str, float]:
 def bare_network(weights: Path, device: torch.device, dtype: torch.dtype) -> nn.ModuleDict:
     """torchvision's ResNet-34 without its classifier, batch-norm folded, channels last: `trunk` and `layer4`."""
     network = resnet34().eval()
-    network.load_state_dict(load_file(weights), strict=False)  # without counters of batches
+    network.load_state_dict(load_file(weights), strict=False)  # num_batches_tracked is missing
     for block in [network, *(one for one in network.modules() if hasattr(one, "conv2"))]:
         for number in (1, 2):
             if hasattr(block, f"bn{number}"):
@@ -83,14 +83,14 @@ def bare_network(weights: Path, device: torch.device, dtype: torch.dtype) -> nn.
 
 
 def bare_images(place: Workplace, count: int) -> Tensor:
-    """What the network takes, float32, channels last."""
+    """Random input of the network, float32, channels last."""
     side = place.extract.crop
     drawn = torch.randn(count, 3, side, side, device=place.device)
     return drawn.contiguous(memory_format=torch.channels_last)
 
 
 def decode_only(path: Path) -> int:
-    """The number of frames that a video decodes to, in one thread, no frame being looked at."""
+    """Decode a video in one thread without using the frames; return their number."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_count = 1
@@ -98,7 +98,7 @@ def decode_only(path: Path) -> int:
 
 
 def write_raw(folder: Path, arrays: Sequence[np.ndarray]) -> None:
-    """The bytes of each array as a new file."""
+    """Write the bytes of each array to a new file."""
     for number, array in enumerate(arrays):
         path = folder / f"{number}.raw"
         path.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""Runs a module as a program, and leaves the most memory that its process held: `python -m benchmarks.peak FILE MODULE
-ARGUMENTS...` writes the bytes to FILE."""
+"""Runs a module as a program and records its peak memory: `python -m benchmarks.peak FILE MODULE ARGUMENTS...` writes
+the number of bytes to FILE."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def peak_memory() -> int:
-    """The largest resident size in bytes of this process; `ru_maxrss` would also count what its parent held."""
+    """The peak resident size of this process in bytes; `ru_maxrss` would include the parent's."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{os.getpid()}/status").read_text())
     return int(found[1]) * 1024 if found else 0
 

@@ -1,4 +1,4 @@
-"""What the benchmarks work on: drawn clips of UCF101's size with all that is made of them, in a folder that goes."""
+"""Data for the benchmarks in a temporary folder: synthetic clips of UCF101's size, and everything made from them."""
 
 import os
 import shutil
@@ -25,24 +25,24 @@ from tavlad.video.stream import write_stream
 
 ROOT = Path(__file__).parents[1]
 FPS = 25
-GRAIN = 4  # levels of noise by which a drawn clip takes as many bytes as one of UCF101, whose pictures are less flat
+GRAIN = 4  # levels of noise, with which a synthetic clip is as large as one of UCF101, whose pictures are less flat
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is drawn and timed; the presets' numbers by which all of it is made are in `changes` if they differ."""
+    """How much is generated and timed; `changes` overrides numbers of the preset."""
 
-    videos: int = 4  # different ones; clips are these again and again, under names of their own
-    length: int = 180  # frames of a video: the mean of UCF101
+    videos: int = 4  # distinct videos; clips are copies of these under different names
+    length: int = 180  # frames per video, the mean of UCF101
     decoded: int = 128
-    plain: int = 16  # clips that go through the plain loop
-    clips: int = 8  # read, extracted, written, evaluated
-    sampled: int = 64  # clips of the codebook
-    trained: int = 32  # clips of an epoch of stage 1
-    tuned: int = 4  # clips of the one step of stage 2
+    plain: int = 16  # clips for the plain PyAV loop
+    clips: int = 8  # clips that are read, extracted, written, evaluated
+    sampled: int = 64  # clips for the codebook
+    trained: int = 32  # clips per epoch of stage 1
+    tuned: int = 4  # clips in the single step of stage 2
     predicted: int = 20
     classes: int = 101
-    stand_ins: int = 144  # clips of the project that `dvc repro` looks at: the demo's
+    stand_ins: int = 144  # clips of the project for `dvc repro`, as many as in the demo
     product: int = 2048  # rows and columns of the matrices
     changes: tuple[tuple[str, Any], ...] = ()
 
@@ -74,7 +74,7 @@ class Workplace:
             os.link(self.maps / f"{number % sizes.videos}.h5", self.maps / f"{number}.h5")
 
     def ids(self, count: int) -> tuple[str, ...]:
-        """So many clips, in the folders `frames` and `maps`."""
+        """The ids of so many clips, in the folders `frames` and `maps`."""
         return tuple(str(number) for number in range(count))
 
     def examples(self, count: int) -> Examples:
@@ -82,22 +82,22 @@ class Workplace:
         return Examples(self.ids(count), tuple(number % self.sizes.classes for number in range(count)))
 
     def stage(self, command: click.Command, name: str, *arguments: object) -> None:
-        """Run a stage as dvc.yaml does, but in this process, with an empty work store, and without a word."""
+        """Run a stage as dvc.yaml does, but in this process, with an empty work store, and without output."""
         store = self.folder / "store"
         shutil.rmtree(store, ignore_errors=True)
         with quiet():
             command.main([f"code/{name}.txt", *map(str, arguments)], standalone_mode=False)
 
     def run_decode(self, count: int) -> None:
-        """Stage `decode` on so many clips."""
+        """Run stage `decode` on so many clips."""
         self.stage(decode.main, "decode", self.table(count), self.folder / "decoded")
 
     def run_extract(self, count: int, output: Path) -> None:
-        """Stage `extract` on so many clips."""
+        """Run stage `extract` on so many clips."""
         self.stage(extract.main, "extract", self.table(count), self.frames, self.backbone, output)
 
     def table(self, count: int) -> Path:
-        """A clips.csv of so many clips."""
+        """A clips.csv with so many clips."""
         path = self.folder / f"clips{count}.csv"
         if not path.exists():
             digests = [file_digest(video) for video in self.videos]
@@ -107,7 +107,7 @@ class Workplace:
         return path
 
     def named_videos(self, count: int) -> list[Path]:
-        """So many videos, each under a name of its own."""
+        """So many videos, each with its own name."""
         folder = self.folder / "named"
         folder.mkdir()
         paths = [folder / f"clip{number}.mp4" for number in range(count)]
@@ -135,14 +135,14 @@ class Workplace:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bar, no closing line."""
+    """Suppress progress bars and closing lines."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield
 
 
 @contextmanager
 def workplace(sizes: Sizes) -> Iterator[Workplace]:
-    """A workplace below $TMPDIR, as the current folder, with a work store of its own; removed at the end."""
+    """A workplace in $TMPDIR as the current folder, with its own work store; removed at the end."""
     before, store = Path.cwd(), os.environ.get("TAVLAD_STORE")
     with TemporaryDirectory(prefix="bench-") as name:
         os.chdir(name)
@@ -157,19 +157,19 @@ def workplace(sizes: Sizes) -> Iterator[Workplace]:
 
 
 def usable_cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def project_environment() -> dict[str, str]:
-    """The environment of a process that runs this project's code, with this Python first."""
+    """The environment for a process that runs this project's code with this Python."""
     kept = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return {**kept, "PYTHONPATH": str(ROOT), "PATH": path}
 
 
 def draw(seed: int, path: Path, length: int) -> None:
-    """A scene of the demo, 320x240, with grain, as H.264."""
+    """Write a scene of the demo, 320x240, with noise, as H.264."""
     rng = np.random.default_rng(seed)
     scene = replace(draw_scene(rng, draw_group(rng), seed % 4), length=length)
 

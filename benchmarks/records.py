@@ -1,4 +1,4 @@
-"""A line of JSON for each machine and commit."""
+"""Records of benchmarks: one line of JSON per machine and commit."""
 
 import importlib.metadata
 import json
@@ -16,14 +16,14 @@ from benchmarks.place import ROOT, usable_cores
 from tavlad.store.store import processor
 
 LIBRARIES = ("torch", "torchvision", "av", "h5py", "isal", "numpy", "pillow", "scikit-learn", "dvc", "safetensors")
-CODE = ("pipeline", "tavlad", "presets", "dvc.yaml", "params.yaml")  # what a measurement is of
-MARKS = ("what", "machine", "commit", "changed")  # by which a line replaces an older one
+CODE = ("pipeline", "tavlad", "presets", "dvc.yaml", "params.yaml")  # the code that is measured
+MARKS = ("what", "machine", "commit", "changed")  # a line replaces an older one with the same values
 
 
 def record(what: str, started: float, load: tuple[float, float, float], measured: dict[str, Any]) -> dict[str, Any]:
-    """What a line holds: the kind of benchmark, the machine, the versions, the commit, and what was measured.
+    """The contents of a line: kind of benchmark, machine, versions, commit and measurements.
 
-    `started` is of time.time(), `load` the machine's load before.
+    `started` comes from time.time(), `load` is the machine's load average before.
     """
     commit = _git("rev-parse", "HEAD")
     return {
@@ -40,7 +40,7 @@ def record(what: str, started: float, load: tuple[float, float, float], measured
 
 
 def machine() -> dict[str, Any]:
-    """The processor's name, its cores that may be used, the threads of torch, the system, the GPU if there is one."""
+    """The processor, the number of usable cores, torch's threads, the system, and the GPU if there is one."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     system = f"{platform.system()} {platform.machine()}"
     cores, threads = usable_cores(), torch.get_num_threads()
@@ -48,7 +48,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Python's, and those of the libraries that are installed: a commit may lack one."""
+    """The versions of Python and of the installed libraries; not every commit has all of them."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def keep(file: Path, line: dict[str, Any]) -> None:
-    """Append `line` to `file`, in the place of an older one of the same machine and commit."""
+    """Append `line` to `file`; remove an older one of the same machine and commit."""
     older = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     kept = [one for one in older if _marks(json.loads(one)) != _marks(line)]
     file.write_text("".join(f"{one}\n" for one in [*kept, json.dumps(line)]), encoding="utf-8")

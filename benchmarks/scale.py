@@ -1,10 +1,9 @@
-"""`make bench-scale`: what stages cost that have 10^2, 10^3, 10^4 clips to look at and little to do on each.
+"""`make bench-scale`: the overhead of stages for 10^2, 10^3 and 10^4 clips with little work on each.
 
-The clips are stand-ins: files of a tiny video, each with a digest of its own, frames of 32 pixels, maps of one
-location. Each stage runs as dvc.yaml calls it, as a process of its own: index, decode and extract on a data set that is
-new to them, and again when nothing is; codebook. The table has seconds, the most memory that the stage's process held
-(Linux tells), and how both grow from count to count; nothing is asserted. COUNTS are other numbers of clips. All lies
-below $TMPDIR and is removed at the end.
+The clips are copies of a tiny video, each with its own digest, frames of 32 pixels and maps of one location. Each stage
+runs as dvc.yaml calls it, in its own process: index, decode and extract on a new data set, then again with nothing new;
+codebook. The table has seconds, the peak memory of the stage's process (Linux only), and how both grow with the number
+of clips; nothing is asserted. COUNTS are the numbers of clips. All files are in $TMPDIR and are removed at the end.
 """
 
 import os
@@ -42,7 +41,7 @@ TINY = {
     "codebook": {"descriptors": 2000, "iterations": 10},
 }
 DATA, BACKBONE = "index/clips.csv", "backbone.safetensors"
-StageRun = tuple[str, str, tuple[str, ...]]  # its name in the table, the stage, its arguments
+StageRun = tuple[str, str, tuple[str, ...]]  # name in the table, stage, arguments
 RUNS: tuple[StageRun, ...] = (
     ("index", "index", ("index",)),
     ("index again", "index", ("index",)),
@@ -53,13 +52,13 @@ RUNS: tuple[StageRun, ...] = (
     ("extract again", "extract", (DATA, "frames", BACKBONE, "features")),
     ("codebook", "codebook", ("split1", "index", "features", "codebook.safetensors")),
 )
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # passes of two tiny frames: threads would wait for one another
-UNMEASURED = ("backbone",)  # knows no clip
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # with batches of two tiny frames, threads would only wait for each other
+UNMEASURED = ("backbone",)  # does not depend on clips
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a stage took for so many clips."""
+    """The time and memory of a stage for so many clips."""
 
     stage: str
     clips: int
@@ -69,14 +68,14 @@ class Measured:
 
 @click.command(help=__doc__)
 @click.argument("counts", nargs=-1, type=click.IntRange(min=12))
-@click.option("--output", default=RESULTS, type=click.Path(dir_okay=False, path_type=Path), help="Where the line goes.")
+@click.option("--output", default=RESULTS, type=click.Path(dir_okay=False, path_type=Path), help="Output file.")
 def main(counts: tuple[int, ...], output: Path) -> None:
     """The module's docstring is the help."""
     measure(counts or COUNTS, output.absolute())
 
 
 def measure(counts: Sequence[int], output: Path, runs: Sequence[StageRun] = RUNS) -> None:
-    """Print the table of these `runs` on these numbers of clips, and add its line to `output`."""
+    """Print the table of `runs` on these numbers of clips, and add its line to `output`."""
     started, load, rows = time.time(), os.getloadavg(), []
     with console.bar("benchmark", len(counts) * len(runs), "stages") as advance:
         for count in counts:
@@ -92,7 +91,7 @@ def measure(counts: Sequence[int], output: Path, runs: Sequence[StageRun] = RUNS
 
 
 def stages(clips: int, runs: Sequence[StageRun]) -> Iterator[Measured]:
-    """Each of `runs` on so many stand-ins, in a folder that goes."""
+    """Measure each of `runs` on so many stand-ins, in a temporary folder."""
     with TemporaryDirectory(prefix="scale-") as name:
         folder = Path(name)
         prepare(folder, clips)
@@ -101,13 +100,13 @@ def stages(clips: int, runs: Sequence[StageRun]) -> Iterator[Measured]:
 
 
 def prepare(folder: Path, clips: int) -> None:
-    """Stand-ins below `folder`/raw, params.yaml, and the digests of the stages' code."""
+    """Write stand-ins to `folder`/raw, params.yaml, and the digests of the stages' code."""
     draw(1, folder / "one.mp4", 3)
     video = (folder / "one.mp4").read_bytes()
     for number in range(clips):
         path = folder / "raw" / f"class{number % CLASSES}" / f"clip{number}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(video + struct.pack(">I4sQ", 16, b"free", number))  # a box that players pass over
+        path.write_bytes(video + struct.pack(">I4sQ", 16, b"free", number))  # a box that players skip
     document = YAML().load(ROOT / "presets" / "ucf101.yaml")
     for key, value in TINY.items():
         document[key].update(value) if isinstance(value, dict) else document.update({key: value})
@@ -124,7 +123,7 @@ def _run(folder: Path, label: str, stage: str, arguments: Sequence[str], clips: 
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     if done.returncode:
-        raise RuntimeError(f"stage {stage} on {clips} stand-ins ended with {done.returncode}\n{done.stderr}")
+        raise RuntimeError(f"stage {stage} on {clips} stand-ins exited with {done.returncode}\n{done.stderr}")
     return Measured(label, clips, seconds, int((folder / "peak.txt").read_text()))
 
 

@@ -1,4 +1,4 @@
-"""One epoch of each training stage, timed without what comes before the first step."""
+"""One epoch of each training stage, timed without the start-up before the first step."""
 
 import time
 from dataclasses import replace
@@ -17,28 +17,28 @@ NONE = Examples((), ())
 
 
 class Laps(EpochState):
-    """Stands in for the state of a training, and keeps nothing but the times between its epochs."""
+    """An `EpochState` that saves nothing and records the time of each epoch."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
-        """The first epoch begins; there is nothing to resume from."""
+        """Start the first epoch; there is nothing to resume from."""
         self.times.append(time.perf_counter())
         return Progress()
 
     def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
-        """An epoch has ended."""
+        """Record the end of an epoch."""
         self.times.append(time.perf_counter())
 
     @property
     def last(self) -> float:
-        """Seconds of the last epoch."""
+        """The seconds of the last epoch."""
         return self.times[-1] - self.times[-2]
 
 
 def train_stage1(place: Workplace) -> float:
-    """Seconds of an epoch."""
+    """The seconds of one epoch."""
     numbers, laps = place.stage1, Laps()
     model = TAVLAD.from_checkpoint(place.folder)
     model.backbone = None
@@ -63,7 +63,7 @@ def train_stage1(place: Workplace) -> float:
 
 
 def train_stage2(place: Workplace) -> float:
-    """Seconds of an epoch of one step."""
+    """The seconds of one epoch, which has one step."""
     numbers, laps = place.stage2, Laps()
     wanted = stage2.Stage2(
         place.examples(place.sizes.tuned),

@@ -1,4 +1,4 @@
-"""Pieces of work timed in turn, and what their times say beside their floors."""
+"""Timing of workloads in turn, and comparison of their times with the floors."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-Run = Callable[[], float]  # does a piece of work once; its seconds
-Best = Mapping[str, float]  # the fewest seconds of each piece of work
+Run = Callable[[], float]  # runs a workload once and returns its seconds
+Best = Mapping[str, float]  # the best time of each workload in seconds
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: how often `amount` of `unit` was done a second, or the seconds themselves where the unit
-    is "s"; `floor` and `instead` are the seconds of the same amount, each explained in words."""
+    """One row of the table: a rate (`amount` per second, in `unit`), or the seconds themselves if the unit is "s".
+    `floor` and `instead` give the seconds for the same amount; `floor_is` and `instead_is` describe them."""
 
     name: str
     unit: str
@@ -26,7 +26,7 @@ class Row:
     instead_is: str = ""
 
     def judged(self, best: Best) -> "Judged":
-        """The line in numbers."""
+        """The row in numbers."""
         seconds, floor = self.seconds(best), self.floor(best)
         instead = None if self.instead is None else self._shown(self.instead(best))
         shown = self._shown(seconds), self.unit, self._shown(floor), floor / seconds
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Judged:
-    """A line of the table in numbers; `ratio` is 1 at the floor, and smaller the more is added to it."""
+    """A row of the table in numbers; `ratio` is 1 at the floor, and smaller the slower the code is."""
 
     name: str
     achieved: float
@@ -50,20 +50,20 @@ class Judged:
     instead_is: str
 
     def as_json(self) -> dict[str, Any]:
-        """The line as a record holds it."""
+        """The row as stored in a record."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Pieces of work by name, and the rows that are computed from their times."""
+    """Workloads by name, and the rows computed from their times."""
 
     runs: dict[str, Run] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 
 
 def timed(work: Callable[[], object]) -> Run:
-    """`work` as a piece of work whose seconds are those of the whole call, to the end of what a GPU was told to do."""
+    """A run that times one call of `work`, including the work it queues on a GPU."""
 
     def run() -> float:
         _wait()
@@ -76,7 +76,7 @@ def timed(work: Callable[[], object]) -> Run:
 
 
 def best_of(parts: Iterable[Part], rounds: int, advance: Callable[[int, str], None]) -> Best:
-    """Each piece of work done once a round, in turn: what disturbs the machine for a while hits all of them alike."""
+    """Run all workloads once per round, in turn, so that a temporary disturbance affects all of them alike."""
     runs = {name: run for part in parts for name, run in part.runs.items()}
     best: dict[str, float] = {}
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""What learns and what judges: a step of stage 1, a step of stage 2, evaluating a clip."""
+"""Training and evaluation: a step of stage 1, a step of stage 2, evaluating a clip."""
 
 import shutil
 from collections.abc import Callable
@@ -22,11 +22,11 @@ from tavlad.store.making import made
 from tavlad.store.recipes import file_digest
 from tavlad.store.store import Store
 
-DESCRIPTORS = 40  # for each cluster
+DESCRIPTORS = 40  # per cluster
 
 
 def training(place: Workplace) -> Part:
-    """The runs and rows of this module; leaves the checkpoint that `tavlad predict` takes."""
+    """The runs and rows of this module; saves the checkpoint for `tavlad predict`."""
     sizes = place.sizes
     model = new_model(place)
     save_checkpoint(place.folder / "model.safetensors", model, _facts(place))
@@ -52,7 +52,7 @@ def training(place: Workplace) -> Part:
         sizes.tuned,
         lambda best: best["stage 2"],
         lambda best: best["bare stage 2"],
-        f"{network} on the same batch: the trunk without a gradient, layer 4 forwards and backwards",
+        f"{network} on the same batch: the trunk without gradients, forward and backward pass of layer 4",
     )
     return Part(runs, [_stage1_row(place), tune, evaluate])
 
@@ -70,25 +70,25 @@ def _stage1_row(place: Workplace) -> Row:
         count,
         lambda best: best["stage 1"],
         product_seconds(place, count * stage1_flop(place)),
-        "its products of matrices at the GEMM rate of float32, in which stage 1 is exact",
+        "its matrix products at the GEMM rate of float32, in which stage 1 computes",
         recomputed,
-        "features anew in every epoch: the same step, after reading the frames and a pass of the bare network",
+        "no cached features: the same step, after reading the frames and a pass of the bare network",
     )
 
 
 def stage1_flop(place: Workplace) -> float:
-    """FLOP of the matrix products that a clip needs in stage 1: VLAD and attention forwards, the GRU both ways."""
+    """FLOP of the matrix products per clip in stage 1: VLAD and attention forward, the GRU forward and backward."""
     T, K, D = place.decode.frames, place.codebook.clusters, place.stage1.hidden
     C = RESNET.channels["resnet34"]
     N = (-(-place.extract.crop // 32)) ** 2  # locations
     frozen = T * (2 * 2 * N * C * K + 2 * C * IMAGENET_CLASSES + 2 * N * C)
-    # three gates; of the input's products the gradient of the weights only, of the memory's that of both
+    # three gates; input products need the gradient of the weights only, memory products that of both operands
     gru = T * K * 2 * 3 * (2 * C * D + 3 * D * D)
     return float(frozen + gru + 3 * 2 * K * D * place.sizes.classes)
 
 
 def new_model(place: Workplace) -> TAVLAD:
-    """A whole model as stage 1 begins with it, on centres of these maps."""
+    """A whole model as at the start of stage 1, with centres from these maps."""
     with quiet():
         found = sample_descriptors(place.maps, place.ids(place.sizes.videos), DESCRIPTORS * place.codebook.clusters, 1)
     centers, _ = fit_codebook(found, place.codebook.clusters, 10, place.stage1.alpha, 1)
@@ -99,7 +99,7 @@ def new_model(place: Workplace) -> TAVLAD:
 
 
 def _bare_step(place: Workplace) -> Callable[[], None]:
-    """The network's part of a step of stage 2, batch-norm folded everywhere."""
+    """The network's part of a step of stage 2, with all batch-norm folded."""
     images = bare_images(place, place.sizes.tuned * place.decode.frames)
     low = bare_network(place.backbone, place.device, DTYPES[place.precision])["trunk"]
     layer4 = bare_network(place.backbone, place.device, torch.float32)["layer4"]
@@ -126,7 +126,7 @@ def _evaluate(place: Workplace) -> None:
 
 
 def classes(place: Workplace) -> tuple[str, ...]:
-    """Names of classes."""
+    """The class names."""
     return tuple(f"class {number}" for number in range(place.sizes.classes))
 
 

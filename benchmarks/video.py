@@ -44,7 +44,7 @@ def video(place: Workplace) -> Part:
         len(place.short) * T,
         lambda best: best["scale + JPEG"],
         lambda best: best["bare scale + JPEG"],
-        f"PyAV, swscale and Pillow's JPEG, no file, for the same videos of {T} frames, all of them taken; one thread",
+        f"PyAV, swscale and Pillow's JPEG without files, on all frames of the same videos of {T} frames; one thread",
     )
     reading = Row(
         "reading frames",
@@ -52,9 +52,9 @@ def video(place: Workplace) -> Part:
         len(files),
         lambda best: best["reading frames"],
         lambda best: best["bare JPEG"],
-        "libjpeg-turbo by torchvision, the JPEGs being in memory; one thread",
+        "torchvision's libjpeg-turbo, with the JPEGs in memory; one thread",
         lambda best: best["Pillow"],
-        "Pillow, a folder of JPEGs a clip",
+        "Pillow, one folder of JPEGs per clip",
     )
     return Part(runs, [_decode_row(place), scale, reading])
 
@@ -67,9 +67,9 @@ def _decode_row(place: Workplace) -> Row:
         sizes.decoded,
         lambda best: best["decode"],
         lambda best: best["bare decoder"],
-        f"the bare decoder: a PyAV loop that only decodes the same videos, {place.cores} threads of them",
+        f"the bare decoder: a PyAV loop that only decodes the same videos, in {place.cores} threads",
         lambda best: best["plain loop"] * sizes.decoded / sizes.plain,
-        "a plain PyAV loop: to_image, Pillow's resize and JPEG, a file a frame",
+        "a plain PyAV loop: to_image, Pillow's resize and JPEG, one file per frame",
     )
 
 
@@ -80,16 +80,16 @@ def _decode_all(place: Workplace) -> None:
 
 
 def _plain_loop(place: Workplace, folder: Path) -> None:
-    """What one would write without this project; PyAV decodes as it does by default."""
+    """The code that one would write without this project; PyAV decodes with its defaults."""
     shutil.rmtree(folder, ignore_errors=True)
     T, length = place.decode.frames, place.sizes.length
-    taken = {(2 * segment + 1) * length // (2 * T) for segment in range(T)}  # the middles of T segments
+    taken = {(2 * segment + 1) * length // (2 * T) for segment in range(T)}  # the centres of T segments
     for number in range(place.sizes.plain):
         (folder / str(number)).mkdir(parents=True)
         with av.open(str(place.videos[number % len(place.videos)])) as container:
             for turn, frame in enumerate(container.decode(video=0)):
                 if turn in taken:
-                    picture = Image.fromarray(frame.to_ndarray(format="rgb24"))  # what to_image does
+                    picture = Image.fromarray(frame.to_ndarray(format="rgb24"))  # as to_image does
                     scale = place.decode.short_side / min(picture.size)
                     size = round(picture.width * scale), round(picture.height * scale)
                     name = folder / str(number) / f"{turn}.jpg"
@@ -113,7 +113,7 @@ def _bare_scale(place: Workplace, path: Path) -> list[bytes]:
         size = round(stream.width * scale), round(stream.height * scale)
         for frame in container.decode(stream):
             pixels = scaler.reformat(frame, *size, "rgb24", interpolation=Interpolation.AREA, threads=1).to_ndarray()
-            jpeg = io.BytesIO()  # by Pillow: torchvision's encoder takes sixteen times as long
+            jpeg = io.BytesIO()  # Pillow, because torchvision's encoder is 16 times slower
             Image.fromarray(pixels).save(jpeg, "JPEG", quality=place.decode.jpeg_quality)
             jpegs.append(jpeg.getvalue())
     return jpegs
