@@ -1,4 +1,4 @@
-"""What a run costs: each stage's own code is timed on a few clips, and multiplied by what the data set holds."""
+"""Measures the cost per clip of each stage by running the stage's own code on a few clips."""
 
 import math
 from collections import Counter
@@ -29,9 +29,9 @@ from tavlad.store.store import Store
 from tavlad.video.decode import Wanted, decode_file
 from tavlad.video.jpeg import load_frames
 
-VIEWS = 2  # of each clip, the centre crop and an augmented one, stand for all
+VIEWS = 2  # timed per clip, in place of all: the centre crop and an augmented view
 NONE = Examples((), ())
-WEIGHTS_SEED = 1  # of the drawn weights that stand in for ImageNet's: they cost the same
+WEIGHTS_SEED = 1  # for random weights, which cost as much as those from ImageNet
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def samples(root: Path, names: Sequence[str], inventory: Inventory) -> list[Samp
 
 
 def measure(videos: Sequence[Sample], classes: int, settings: Settings) -> Cost:
-    """The cost of `videos`, which decode, by really decoding, extracting, training and scoring them.
+    """Measure the cost by decoding, extracting, training on and scoring `videos`, which must be decodable.
 
-    What is slow the first time, and only then, is left out. RuntimeError or ValueError where a stage would fail: no
-    memory, no GPU, a crop larger than the frames.
+    A warm-up pass of each stage is not timed. RuntimeError or ValueError where a stage would fail: out of memory, no
+    GPU, a crop larger than the frames.
     """
     device = devices.choose(settings.extract.device)
     if settings.stage1.deterministic:
@@ -114,7 +114,7 @@ def _extract(
     store, started = Store(features.parent / "store"), list[float]()
 
     def jobs(names: Sequence[str]) -> Iterator[tuple[Place, extraction.Frames]]:
-        started.append(clock(device))  # now that the network is loaded
+        started.append(clock(device))  # the network is loaded by now
         for number, name in enumerate(names):
             clip = ids[number % len(ids)]
             place = Place(store, "extract", clip, features / f"{name}.h5")
@@ -162,7 +162,7 @@ def _stage1(
 def _stage2(
     model: TAVLAD, ids: Sequence[str], frames: Path, classes: int, device: torch.device, settings: Settings
 ) -> float:
-    """Seconds a clip; on a CPU in steps of the clips themselves, since a whole batch may take minutes there."""
+    """Seconds per clip; on a CPU the batch is at most `ids`, because a full one may take minutes."""
     numbers = settings.stage2
     watch, batch = Stopwatch(device, numbers.workers), numbers.batch
     if device.type == "cpu":

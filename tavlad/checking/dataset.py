@@ -1,4 +1,4 @@
-"""What the lists of a folder ask for and what lies there."""
+"""Compares the lists of a data set with the files on disk."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,18 +15,18 @@ from tavlad.errors import InputError
 from tavlad.params import available_cpus
 from tavlad.video.ends import segments_beyond
 
-Row = tuple[str, int, int | None]  # what is counted, how many on the disk, officially (None: nothing is official)
+Row = tuple[str, int, int | None]  # name, count on disk, official count (None if there is none)
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """A data set as its lists and the disk have it; videos are paths relative to the root, sorted.
+    """The contents of a data set, by its lists and on disk; videos are sorted paths relative to the root.
 
-    `labels` gives the class of every video that the pipeline would work on. `present` and `missing` hold what is
-    listed (in HMDB51 also in no split), `extra` the videos that no list names. `summary` is what stage index would
-    say, "" where it would fail for `problems`. A video is `copies` clips: 2 where `splits` hold its reversal as well.
-    Of layout csv the names of its clips take the places of paths, and `entries` have these; what is missing is
-    among the problems, by its line.
+    `labels` has the class of every video that the pipeline would use. `present` and `missing` are the listed videos
+    (for HMDB51 including those in no split), `extra` the videos in no list. `summary` is what stage index would print,
+    or "" if it would fail because of `problems`. Each video gives `copies` clips: 2 if `splits` include its reversal.
+    For layout csv, clip names replace the paths, which are in `entries`; missing files are among the problems, with
+    their line numbers.
     """
 
     layout: str
@@ -48,7 +48,7 @@ class Inventory:
         return self.official.title if self.official else f"data set of layout {self.layout}"
 
     def rows(self) -> list[Row]:
-        """The counts of videos on the disk beside the official ones."""
+        """The counts of videos on disk, with the official counts."""
         official = self.official
         classes = {self.labels[path] for path in self.present if path in self.labels}
         rows: list[Row] = [
@@ -65,9 +65,9 @@ class Inventory:
 
 
 def layout_of(root: Path) -> str:
-    """The layout whose lists lie in `root` or a folder there; `InputError` if there are two.
+    """The layout whose lists are in `root` or a folder there; `InputError` if there are two.
 
-    Without any it is "csv" where labels.csv lies in `root`, "split_folders" where train/ and test/ hold folders, else
+    Without lists it is "csv" if `root` contains labels.csv, "split_folders" if train/ and test/ contain folders, else
     "folders".
     """
     files = [file for place in places(root) for file in visible(place)]
@@ -75,17 +75,17 @@ def layout_of(root: Path) -> str:
     found = [name for name, official in known.items() if any(file.match(official.lists) for file in files)]
     if len(found) > 1:
         names = [(known[name].title, f"its lists ({known[name].lists}) are in {root}") for name in found]
-        raise InputError("check: two data sets in one folder", names, "Check the folder of each by itself.")
+        raise InputError("check: two data sets in one folder", names, "Check each data set's folder separately.")
     if not found and (root / labels.FILE).is_file():
         return "csv"
     return found[0] if found else "split_folders" if fixed_split(root) else "folders"
 
 
 def take(root: Path, layout: str, rules: Rules) -> Inventory:
-    """The inventory of `root` by the `rules` that `build_index` takes.
+    """Take the inventory of `root` under the `rules` of `build_index`.
 
-    For an official data set all but `reverse` are ignored: it is compared with what was published, whatever params.yaml
-    leaves out. Where classes or a limit are selected, the selection is looked at, and nothing that it leaves out.
+    For an official data set, all rules but `reverse` are ignored: it is compared with what was published, whatever
+    params.yaml excludes. If classes or a limit are selected, only the selection is checked.
     """
     chosen = indexing.LAYOUTS[layout]
     whole = chosen.read(root)
@@ -126,23 +126,23 @@ def take(root: Path, layout: str, rules: Rules) -> Inventory:
 
 
 def _deviations(official: Official, listing: Listing, clips: int) -> list[Problem]:
-    """Where the lists themselves are not the official ones."""
+    """The counts in which the lists themselves differ from the official ones."""
     counts = [("classes", len(listing.classes), official.classes), ("clips", clips, official.clips)]
     for name, split, (train, test) in zip(SPLITS, listing.splits, official.splits, strict=True):
         counts += [(f"{name} train", len(split.train), train), (f"{name} test", len(split.test), test)]
     wrong = [row for row in counts if row[1] != row[2]]
-    return [(f"lists: {name}", f"{count:,} are listed, officially {right:,}") for name, count, right in wrong]
+    return [(f"lists: {name}", f"{count:,} listed, {right:,} in the official lists") for name, count, right in wrong]
 
 
 def _unused(root: Path, layout: Layout, listing: Listing) -> set[str]:
-    """The paths of the videos that no split uses: they lie beside the others."""
+    """The paths of the videos that no split uses; they are in the same folders as the others."""
     first = next(iter(listing.labels), "")
     home = first.rsplit("/", 2)[0] + "/" if first.count("/") == 2 else ""
     return {f"{home}{name}" for name in layout.unused(root)} - set(listing.labels)
 
 
 def _videos(root: Path) -> set[str]:
-    """All videos in `root`, in the folders there, and in the folders of these."""
+    """All videos in `root` and down to two levels of folders below it."""
     folders = {folder for place in places(root) for folder in places(place)}
     files = [file for folder in folders for file in visible(folder) if is_video(file.name) and file.is_file()]
     return {file.relative_to(root).as_posix() for file in files}

@@ -1,4 +1,4 @@
-"""From a few passes by the clock, and the parameters of the stages, to the hours and gigabytes of a data set."""
+"""Estimates the time and disk space of a whole data set from the measured cost per clip and the parameters."""
 
 import sys
 import time
@@ -17,13 +17,13 @@ if TYPE_CHECKING:  # the wheel holds no pipeline: `tavlad predict` must start wi
 from tavlad.data.table import Examples, Split
 from tavlad.errors import InputError
 
-GPU_STEPS = 8  # at least, timed together: reading overlaps with computing there, which one step cannot show
-AHEAD = 2  # batches that each process of a loader reads ahead
+GPU_STEPS = 8  # timed together, at least: on a GPU, reading overlaps with computing, which a single step does not show
+AHEAD = 2  # batches prefetched by each loader process
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds a clip in each stage (in training: a clip and epoch), and bytes a clip; `maps` is before compression."""
+    """Seconds per clip of each stage (per epoch in training), and bytes per clip; `maps` is before compression."""
 
     decode: float
     extract: float
@@ -36,7 +36,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Settings:
-    """The sections of ./params.yaml, each checked by its stage."""
+    """The sections of ./params.yaml, each validated by its stage."""
 
     dataset: "dataset.Dataset"
     index: "index.Parameters"
@@ -49,11 +49,11 @@ class Settings:
 
     @classmethod
     def load(cls) -> "Settings":
-        """Read and check ./params.yaml by way of ./pipeline; an `InputError` says what is wrong, or where to run."""
-        read_yaml("params.yaml")  # says so if this is the wrong folder, before an import does
+        """Read and validate ./params.yaml with the code in ./pipeline; raises `InputError`, also in a wrong folder."""
+        read_yaml("params.yaml")  # in a wrong folder, its error is clearer than that of the import below
         here = str(Path.cwd())
         if here not in sys.path:
-            sys.path.insert(0, here)  # as `python -m pipeline.decode` has it, which a console script has not
+            sys.path.insert(0, here)  # as with `python -m`; console scripts lack it
         try:
             from pipeline import backbone, check, codebook, dataset, decode, extract, index, stage1, stage2
         except ModuleNotFoundError as error:
@@ -75,9 +75,9 @@ class Settings:
 
 
 class Stopwatch(EpochState):
-    """Stands in for the state of a training: times the steps that follow the first `untimed` ones, and keeps nothing.
+    """An `EpochState` that saves nothing and times the steps that follow the first `untimed` ones.
 
-    The first step warms up, and what processes read ahead meanwhile is used up before the clock starts.
+    The first step is a warm-up; batches prefetched during it are consumed before the clock starts.
     """
 
     def __init__(self, device: torch.device, workers: int):
@@ -87,20 +87,20 @@ class Stopwatch(EpochState):
         self.steps, self.times = 0, list[float]()
 
     def examples(self, ids: Sequence[str], batch: int, classes: int) -> Examples:
-        """One epoch of all steps, `batch` clips each: the clips `ids` again and again."""
+        """One epoch of all steps, `batch` clips each, which repeats the clips `ids`."""
         count = batch * (self.untimed + self.timed)
         return Examples(tuple(ids[i % len(ids)] for i in range(count)), tuple(i % classes for i in range(count)))
 
     def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
-        """The epoch begins; there is nothing to resume from."""
+        """Start the epoch; there is nothing to resume from."""
         optimiser.register_step_post_hook(self._count)
         return Progress()
 
     def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
-        """The epoch has ended."""
+        """Save nothing."""
 
     def seconds(self, batch: int) -> float:
-        """Seconds a clip."""
+        """Seconds per clip."""
         return (self.times[1] - self.times[0]) / (self.timed * batch)
 
     def _count(self, *_: object) -> None:
@@ -110,7 +110,7 @@ class Stopwatch(EpochState):
 
 
 def clock(device: torch.device) -> float:
-    """The time in seconds, when `device` has computed all that it was given."""
+    """The time in seconds, after waiting for `device` to finish."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -118,9 +118,9 @@ def clock(device: torch.device) -> float:
 
 @dataclass(frozen=True)
 class Work:
-    """How much there is to do: videos to decode, clips to extract, and how many train and are held out in all splits.
+    """The amount of work: videos to decode, clips to extract, training and held-out clips over all splits.
 
-    A clip that is a video's reversal costs no decoding worth counting.
+    Reversals are clips that cost practically no decoding.
     """
 
     videos: int
@@ -131,7 +131,7 @@ class Work:
 
     @classmethod
     def of(cls, videos: int, splits: list[Split], copies: int = 1) -> "Work":
-        """The work that `videos` are, each `copies` clips in `splits`."""
+        """The work for `videos`, each of which gives `copies` clips in `splits`."""
         return cls(
             videos,
             videos * copies,
@@ -143,7 +143,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One stage's seconds, and what they were extrapolated from."""
+    """The seconds of one stage, and the arithmetic behind them."""
 
     stage: str
     seconds: float
@@ -151,7 +151,7 @@ class Estimate:
 
 
 def estimates(cost: Cost, work: Work, settings: Settings) -> list[Estimate]:
-    """The time of each stage that was measured."""
+    """Extrapolate the time of each measured stage."""
     clips, train, test = f"{work.clips:,} clips", f"{work.train:,} training clips", f"{work.test:,} held-out clips"
     first, second, of = settings.stage1.epochs, settings.stage2.epochs, f"of {work.splits} splits"
     return [
@@ -164,7 +164,7 @@ def estimates(cost: Cost, work: Work, settings: Settings) -> list[Estimate]:
 
 
 def rough(seconds: float) -> str:
-    """A time as one says it: two digits at most."""
+    """A duration in words, with two digits at most."""
     for unit, length, least in (("days", 86_400, 2), ("h", 3_600, 1.5), ("min", 60, 1)):
         if seconds >= least * length:
             value = seconds / length
@@ -173,7 +173,7 @@ def rough(seconds: float) -> str:
 
 
 def weight(size: float) -> str:
-    """Bytes with the unit that suits them."""
+    """A number of bytes with a suitable unit."""
     for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if size >= length:
             return f"{size / length:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Whether the numbers of data/ follow from the predictions, and whether the models give those predictions again."""
+"""Verifies results: whether the numbers in data/ follow from the predictions, and these from the models."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,20 +24,20 @@ from tavlad.store.hdf5 import opened_hdf5
 
 
 def leaks(data: Path, split: str) -> Iterator[Problem]:
-    """Every test clip of `split` that is also trained or selected on, or whose group is."""
+    """Test clips of `split` that are also in training or validation, or whose group is."""
     file = data / "index" / f"{split}.csv"
     parts, groups = read_split(file), {clip.id: clip.group for clip in read_clips(data / "index" / "clips.csv")}
     learned = {*parts.train, *parts.validation}
     known = {groups[clip] for clip in learned & groups.keys()}
     for clip in parts.test:
         if clip in learned:
-            yield str(file), f"{clip} is held out, and also trained or selected on"
+            yield str(file), f"{clip} is held out, but is also in training or validation"
         elif groups.get(clip) in known:
-            yield str(file), f"{clip} is held out, but not every clip of its group, {groups[clip]}"
+            yield str(file), f"{clip} is held out, but other clips of its group, {groups[clip]}, are not"
 
 
 def foreign(data: Path, split: str) -> Iterator[Problem]:
-    """Where predictions or attention are not of exactly the test part of `split`, in the classes of the index."""
+    """Predictions or attention that do not cover exactly the test clips of `split` and the classes of the index."""
     index, folder = data / "index", data / "evaluate" / split
     classes, labels = tuple(read_classes(index / "classes.txt")), _labels(index)
     test = set(read_split(index / f"{split}.csv").test)
@@ -47,18 +47,21 @@ def foreign(data: Path, split: str) -> Iterator[Problem]:
         kinds = [
             ("held-out clips are missing", test.difference(made.ids)),
             ("clips are not held out", set(made.ids) - test),
-            ("clips have another label than in clips.csv", _mislabelled(made, labels)),
-            ("classes are not those of classes.txt, or not in their order", _misplaced(made.classes, classes)),
+            ("clips have a label that differs from clips.csv", _mislabelled(made, labels)),
+            ("classes differ from classes.txt, or are in another order", _misplaced(made.classes, classes)),
         ]
         yield from ((str(file), f"{len(names)} {what}, such as {min(names)}") for what, names in kinds if names)
     for end in FILES.values():
         file, attended = folder / f"predictions{end}.h5", folder / f"attention{end}.h5"
         if read_attention(attended).ids != Predictions.load(file).ids:
-            yield str(attended), f"its clips are not those of {file.name}, or not in their order"
+            yield str(attended), f"its clips differ from those of {file.name}, or are in another order"
 
 
 def wrong_metrics(data: Path, split: str, top: int) -> Iterator[Problem]:
-    """Each number of the split's metrics.json that its predictions, attention and index do not give; `top` as there."""
+    """Numbers in the split's metrics.json that differ from those recomputed from predictions, attention and index.
+
+    `top` is the k of top-k accuracy.
+    """
     index, folder = data / "index", data / "evaluate" / split
     final = Predictions.load(folder / "predictions.h5")
     boxes = cropped_boxes(index / "boxes.csv", data / "frames", final.ids, read_facts(data / "stage2" / split).crop)
@@ -66,13 +69,13 @@ def wrong_metrics(data: Path, split: str, top: int) -> Iterator[Problem]:
 
 
 def wrong_headline(data: Path, splits: Sequence[str]) -> Iterator[Problem]:
-    """Each number of metrics.json, by which experiments are compared, that the predictions do not give."""
+    """Numbers in data/metrics.json that differ from those recomputed from the predictions."""
     results = read_results(data / "evaluate", data / "stage1", data / "stage2", tuple(splits))
     yield from _differences(data / "metrics.json", headline(results))
 
 
 def wrong_counts(data: Path, splits: Sequence[str]) -> Iterator[Problem]:
-    """Each top-1 that is not the share of right clips, counted from logits and clips.csv without the code of scores."""
+    """Top-1 values that differ from an independent count from logits and clips.csv, without the library's scores."""
     labels, finals = _labels(data / "index"), {}
     for split in splits:
         written = _read(data / "evaluate" / split / "metrics.json")
@@ -88,7 +91,7 @@ def wrong_counts(data: Path, splits: Sequence[str]) -> Iterator[Problem]:
 
 def _miscounted(folder: Path, name: str, written: float | None, counted: float) -> Iterator[Problem]:
     if written != round(counted, 5):
-        yield str(folder / "metrics.json"), f"{name} is {written}, but {counted:.5f} of the clips are counted right"
+        yield str(folder / "metrics.json"), f"{name} is {written}, but counting the correct clips gives {counted:.5f}"
 
 
 def _labels(index: Path) -> dict[str, int]:
@@ -105,18 +108,16 @@ def _misplaced(found: Sequence[str], right: Sequence[str]) -> set[str]:
 
 
 def _differences(file: Path, made: Mapping[str, Any]) -> Iterator[Problem]:
-    """Each number of the JSON at `file` that differs from `made`, that is missing, or that nothing gives."""
+    """Numbers in the JSON at `file` that differ from `made`, are missing, or are not in `made`."""
     written, right = _flat(_read(file)), _flat(json.loads(json.dumps(made)))
     for name in {**right, **written}:
         if written.get(name) != right.get(name):
-            yield (
-                str(file),
-                f"{name} is {written.get(name, 'missing')}, recomputed it is {right.get(name, 'not there')}",
-            )
+            recomputed = right.get(name, "not there")
+            yield str(file), f"{name} is {written.get(name, 'missing')}, but recomputed it is {recomputed}"
 
 
 def _flat(document: Any, prefix: str = "") -> dict[str, str]:
-    """The leaves of nested dictionaries as JSON text, by dotted name; as text NaN equals itself."""
+    """The leaves of nested dictionaries as JSON text, by dotted name; as text, NaN equals itself."""
     if not isinstance(document, dict):
         return {prefix: json.dumps(document)}
     return {
@@ -132,21 +133,21 @@ def _read(file: Path) -> Any:
 
 Place = tuple[str, str, str]  # file, clip, "logits" or "attention"
 
-INPUTS = {"stage1": "features", "stage2": "frames"}  # where what a stage's model scores lies, below data/
-SEED = 1  # the same clips are taken every time, so that two people who verify talk about the same
+INPUTS = {"stage1": "features", "stage2": "frames"}  # the folder in data/ with the input of each stage's model
+SEED = 1  # fixed, so that everyone who verifies checks the same clips
 
 
 def sample_clips(ids: Sequence[str], count: int) -> list[str]:
-    """At most `count` of `ids`, evenly drawn from a fixed seed, sorted."""
+    """At most `count` of `ids`, drawn uniformly with a fixed seed, sorted."""
     picks = np.random.default_rng(SEED).choice(len(ids), size=min(count, len(ids)), replace=False)
     return sorted(ids[pick] for pick in picks)
 
 
 def distances(data: Path, split: str, count: int, device: torch.device) -> dict[Place, float]:
-    """What was saved of `count` held-out clips of `split`, against the same computed again: the largest difference,
-    as a share of the largest value; 0 only for the same bits.
+    """Recompute logits and attention of `count` held-out clips of `split`: the largest difference from the saved ones,
+    relative to the largest value; 0 only if they are equal bit for bit.
 
-    After a stage 2 of 0 epochs the final predictions are those of stage 1, as evaluation has it.
+    If stage 2 had 0 epochs, the final predictions are those of stage 1, as in evaluate.
     """
     found: dict[Place, float] = {}
     trained = len(read_curve(data / "stage2" / split)["epoch"]) > 0
@@ -157,7 +158,7 @@ def distances(data: Path, split: str, count: int, device: torch.device) -> dict[
         scorer = Scorer(data / source / split, device)
         for name, one in saved.items():
             if scorer.facts.classes != one.classes:
-                raise ValueError(f"{data / source / split} was trained on other classes than {name}{end}.h5 names")
+                raise ValueError(f"{data / source / split} was trained on classes other than those in {name}{end}.h5")
         for clip in sample_clips(saved["predictions"].ids, count):
             values = READ[source](data / INPUTS[source] / f"{clip}.h5")
             logits, made = scorer.in_all_orders(source, clip, values)

@@ -1,4 +1,4 @@
-"""Stand-ins for the official data sets: their own lists, and a link to one tiny video in the place of every clip."""
+"""Stand-ins for the official data sets: the real lists, with a link to one tiny video in place of every clip."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Callable[[str], Path]:
-    """A function that makes the data set of a layout, as README wants it unpacked, in a new folder."""
+    """A function that makes the data set of a layout in a new folder, unpacked as README says."""
 
     def make(layout: str) -> Path:
         if not LISTS.is_dir():
@@ -57,7 +57,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Callable[[
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], None]:
-    """A function that goes to a folder with the small parameters for a data set."""
+    """A function that changes to a folder with small parameters for a data set."""
 
     def enter(root: Path, layout: str) -> None:
         yaml = YAML()

@@ -1,4 +1,4 @@
-"""The official lists of both data sets, as they are published."""
+"""The official lists of both data sets, as published."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ LISTS = Path(__file__).parents[2] / "../shared/splits"
 
 
 def listed(layout: str) -> list[str]:
-    """Every video of the official lists as "<class>/<file>"; each list of one split names all of them."""
+    """Every video in the official lists as "<class>/<file>"; the lists of a single split name all of them."""
     if layout == "ucf101":
         files = [LISTS / "ucf101/trainlist01.txt", LISTS / "ucf101/testlist01.txt"]
         return [line.split()[0] for file in files for line in file.read_text().splitlines()]

@@ -14,12 +14,12 @@ def check(*arguments: str) -> Result:
 
 
 def named(result: Result) -> dict[str, str]:
-    """The rows of the failures: what, and why."""
+    """The rows of the failures as {what: why}."""
     return dict(re.findall(r"^  (.+?): (.+)$", result.stderr, re.MULTILINE))
 
 
 def own_clips(root: Path, tiny: Path, labels: tuple[str, ...] = ("run", "sit")) -> Path:
-    """A folder of two classes of three clips each."""
+    """A folder with two classes of three clips each."""
     for label in labels:
         (root / label).mkdir(parents=True)
         for number in range(3):

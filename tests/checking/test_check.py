@@ -25,13 +25,13 @@ ALL = {"ucf101": 13_320, "hmdb51": 6_766}
 
 
 def counted(result: Result, row: str) -> list[str]:
-    """The numbers of a row of the table: found, official."""
+    """The numbers in a row of the table: found, official."""
     line = next(line for line in result.stdout.splitlines() if row in line)
     return re.findall(r"[\d,]+", line.split(row)[1])
 
 
 @pytest.mark.parametrize("layout", ["ucf101", "hmdb51"])
-def test_a_whole_data_set_is_found_complete(layout, stand_in, project, tmp_path):
+def test_a_complete_data_set_is_reported_as_complete(layout, stand_in, project, tmp_path):
     root = stand_in(layout)
     before = sorted(root.rglob("*"))
     project(root, layout)
@@ -58,10 +58,10 @@ def test_a_whole_data_set_is_found_complete(layout, stand_in, project, tmp_path)
     # 2 views of 2 frames, 512 channels, 2 x 2 locations, 2 bytes: 16.4 kB
     assert f"({USED[layout]:,} x 16.4 kB, before compression)" in words
     assert result.stdout.splitlines()[-1].endswith(f"; all {ALL[layout]:,} clips decode")
-    assert sorted(root.rglob("*")) == before, "something was written to the data set"
+    assert sorted(root.rglob("*")) == before, "the data set was written to"
 
 
-def test_exactly_the_missing_and_the_broken_are_named(stand_in, project, tiny):
+def test_exactly_the_missing_and_broken_clips_are_named(stand_in, project, tiny):
     root = stand_in("hmdb51")
     project(root, "hmdb51")
     names = [f"hmdb51/{name}" for name in listed("hmdb51")]
@@ -85,7 +85,7 @@ def test_exactly_the_missing_and_the_broken_are_named(stand_in, project, tiny):
     assert "stage2" in result.stdout, "what is there is enough to measure the cost"
 
 
-def test_a_long_list_is_cut_unless_all_is_asked_for(tmp_path, project, tiny):
+def test_a_long_list_is_shortened_without_the_option_all(tmp_path, project, tiny):
     root = tmp_path / "own"
     for label in ("run", "sit"):
         (root / label).mkdir(parents=True)
@@ -100,7 +100,7 @@ def test_a_long_list_is_cut_unless_all_is_asked_for(tmp_path, project, tiny):
     assert len(named(check(str(root), "--all"))) == 60
 
 
-def test_the_parameters_of_another_data_set_are_noticed(tmp_path, project, tiny):
+def test_parameters_for_another_data_set_are_detected(tmp_path, project, tiny):
     root = own_clips(tmp_path / "own", tiny)
     project(tmp_path / "elsewhere", "hmdb51")
     result = check(str(root))
@@ -112,8 +112,8 @@ def test_the_parameters_of_another_data_set_are_noticed(tmp_path, project, tiny)
     assert said == f"doctor data: {root} is a complete data set of layout folders; all 6 clips decode"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here: asking for one is no mistake")
-def test_a_cost_that_cannot_be_measured_is_named_with_all_else(tmp_path, project, tiny):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU, so asking for one is valid")
+def test_a_cost_that_cannot_be_measured_is_reported_with_everything_else(tmp_path, project, tiny):
     root = own_clips(tmp_path / "own", tiny)
     project(root, "folders")
     (root / "run/broken.avi").touch()
@@ -125,7 +125,7 @@ def test_a_cost_that_cannot_be_measured_is_named_with_all_else(tmp_path, project
     assert "torch finds no GPU" in named(result)["params.yaml"]
 
 
-def test_parameters_that_do_not_go_together_are_refused_first(tmp_path, project):
+def test_incompatible_parameters_are_refused_first(tmp_path, project):
     project(tmp_path, "folders")
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("crop: 64", "crop: 65"))
@@ -133,7 +133,7 @@ def test_parameters_that_do_not_go_together_are_refused_first(tmp_path, project)
     assert (result.exit_code, set(named(result))) == (1, {"crop"})
 
 
-def test_elsewhere_it_says_where_to_run_it(tmp_path, monkeypatch):
+def test_in_a_wrong_folder_it_says_where_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = check(str(tmp_path))
     assert (result.exit_code, result.stderr) == (

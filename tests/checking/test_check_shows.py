@@ -25,7 +25,7 @@ from tests.names import FILE, FOLDER, call, shown_on
         (RuntimeError("CUDA out of memory."), "params.yaml", "the GPU ran out of memory: CUDA out of memory. Lower "),
     ],
 )
-def test_an_error_while_the_cost_is_measured_does_not_hide_what_was_found(
+def test_an_error_while_measuring_the_cost_does_not_hide_other_findings(
     tmp_path, project, tiny, monkeypatch, error, name, said
 ):
     def measure(*_):
@@ -42,7 +42,7 @@ def test_an_error_while_the_cost_is_measured_does_not_hide_what_was_found(
     assert reasons[name].startswith(f"disk and time cannot be measured: {said}")
 
 
-def test_what_differs_is_red_and_the_sum_is_bold():
+def test_deviations_are_red_and_the_sum_is_bold():
     counts = [("classes", 2, 2), ("clips", 3, 4), ("train", 5, None)]
     with shown_on(terminal=True, columns=100) as screen:
         command._print_counts(Path("own"), SimpleNamespace(title="HMDB51", rows=lambda: counts))
@@ -53,7 +53,7 @@ def test_what_differs_is_red_and_the_sum_is_bold():
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path, project, tiny, monkeypatch, terminal):
+def test_names_that_look_like_markup_are_shown_verbatim(tmp_path, project, tiny, monkeypatch, terminal):
     root = own_clips(tmp_path / FOLDER, tiny, ("run", FILE))
     (root / FILE / f"{FILE}.avi").touch()
     project(root, "folders")
@@ -71,13 +71,13 @@ def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path, project, ti
     [
         ("auto", "bfloat16", {"bfloat16": 22.5, "float32": 34.3}, "float32 is 1.5 x as fast"),
         ("auto", "float32", {"bfloat16": 53.0, "float32": 22.0}, "bfloat16 is 2.4 x as fast"),
-        ("auto", "bfloat16", {"bfloat16": 33.0, "float32": 34.3}, ""),  # no more than noise
+        ("auto", "bfloat16", {"bfloat16": 33.0, "float32": 34.3}, ""),  # within noise
         ("auto", "bfloat16", {"bfloat16": 53.0, "float32": 22.0}, ""),
         ("auto", "float32", {"float32": 22.0}, ""),
         ("bfloat16", "float32", {"bfloat16": 53.0, "float32": 22.0}, ""),
     ],
 )
-def test_a_precision_is_advised_where_auto_is_the_slower_one(monkeypatch, capsys, written, auto, rates, advised):
+def test_a_precision_is_recommended_where_auto_is_slower(monkeypatch, capsys, written, auto, rates, advised):
     monkeypatch.setattr(devices, "_computes_bfloat16", lambda _device: auto == "bfloat16")
     command._advise(rates, SimpleNamespace(extract=SimpleNamespace(device="cpu", precision=written)))
     shown = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""What is in an estimate, by a clock that stands still but for what is counted: the first of everything is slow."""
+"""What an estimate includes, by a clock that only counted functions advance; the first call of each is slow."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +13,17 @@ from tavlad.features import extraction
 from tavlad.learning.checkpoints import Progress
 from tavlad.model.tavlad import TAVLAD
 
-SLOW = 1000.0  # seconds of a first pass; each later one takes one second
+SLOW = 1000.0  # seconds of the first pass; each later one takes one second
 
 
 class Clock:
-    """Moves when a counted function is called."""
+    """A clock that advances when a counted function is called."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def counted(self, work: Callable[..., Any], later: float = 1.0) -> Callable[..., Any]:
-        """`work`, which takes SLOW seconds the first time, and `later` seconds from then on."""
+        """Wrap `work` so that it takes SLOW seconds the first time, and `later` seconds from then on."""
         seconds = [SLOW]
 
         def call(*arguments: Any, **named: Any) -> Any:
@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def test_the_first_pass_of_every_stage_is_left_out(
+def test_the_first_pass_of_every_stage_is_not_timed(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, project: Callable[[Path, str], None], tiny: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(extraction, "folded_backbone", clock.counted(extraction.folded_backbone, later=SLOW))
@@ -59,7 +59,7 @@ def test_the_first_pass_of_every_stage_is_left_out(
 @pytest.mark.parametrize(
     ("device", "workers", "untimed", "timed"), [("cpu", 8, 1, 1), ("cuda", 2, 5, 8), ("cuda", 8, 17, 16)]
 )
-def test_what_was_read_ahead_is_used_up_before_steps_are_timed(
+def test_prefetched_batches_are_consumed_before_steps_are_timed(
     clock: Clock, device: str, workers: int, untimed: int, timed: int
 ) -> None:
     watch = Stopwatch(torch.device(device), workers)
@@ -74,7 +74,7 @@ def test_what_was_read_ahead_is_used_up_before_steps_are_timed(
     assert watch.seconds(4) == 2 / 4
 
 
-def test_a_gpu_has_done_all_it_was_given_when_the_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpu_is_synchronised_before_the_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     events = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: events.append(device.type))
     monkeypatch.setattr(estimate.time, "perf_counter", lambda: events.append("read") or 1.0)

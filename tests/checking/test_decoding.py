@@ -1,4 +1,4 @@
-"""Which clips stage decode would refuse, by name."""
+"""The clips that stage decode would refuse are named."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def bad(root: Path, min_frames: int = 2) -> list[tuple[str, str]]:
     return verdicts(root, names, 2, 16, Tolerance(min_frames, 0.1, 1.0), LIMITS, {})[0]
 
 
-def test_every_name_of_a_broken_file_is_given(tmp_path, tiny):
+def test_all_names_of_a_broken_file_are_reported(tmp_path, tiny):
     os.link(tiny, tmp_path / "good.avi")
     (tmp_path / "empty.avi").touch()
     os.link(tmp_path / "empty.avi", tmp_path / "link.avi")
@@ -24,13 +24,13 @@ def test_every_name_of_a_broken_file_is_given(tmp_path, tiny):
     assert bad(tmp_path) == [(name, "the file is empty") for name in names]
 
 
-def test_clips_are_held_to_min_frames(tmp_path, tiny):
+def test_clips_with_fewer_than_min_frames_are_reported(tmp_path, tiny):
     os.link(tiny, tmp_path / "short.avi")
     assert bad(tmp_path) == []
     assert bad(tmp_path, min_frames=3) == [("short.avi", "only 2 frames decode, fewer than min_frames: 3")]
 
 
-def test_a_file_that_has_gone_meanwhile_costs_itself_alone(tmp_path, tiny):
+def test_a_file_that_disappears_affects_no_other(tmp_path, tiny):
     os.link(tiny, tmp_path / "good.avi")
     (tmp_path / "empty.avi").touch()
     found, _ = verdicts(tmp_path, ["gone.avi", "good.avi", "empty.avi"], 2, 16, Tolerance(2, 0.1, 1.0), LIMITS, {})

@@ -1,4 +1,4 @@
-"""Times and sizes against arithmetic done by hand."""
+"""Times and sizes, compared with arithmetic done by hand."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ def test_seconds_are_clips_times_epochs_times_splits():
     assert made == pytest.approx(expected)
 
 
-def test_a_reversal_is_a_clip_more_but_for_the_decoder():
+def test_a_reversal_is_an_extra_clip_except_for_decoding():
     splits = [Split(("a", "A"), (), ("b", "B"))]
     assert Work.of(2, splits, 2) == Work(videos=2, clips=4, train=2, test=2, splits=1)
 
@@ -39,7 +39,7 @@ def test_times_are_rough(seconds, words):
     assert rough(seconds) == words
 
 
-def test_sizes_have_the_unit_that_suits_them():
+def test_sizes_have_a_suitable_unit():
     # the presets' maps: 5 views of 25 frames, 512 channels, 7 x 7 locations, 2 bytes
     assert weight(5 * 25 * 512 * 7 * 7 * 2) == "6.27 MB"
     assert weight(6_766 * 5 * 25 * 512 * 7 * 7 * 2) == "42.4 GB"

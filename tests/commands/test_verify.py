@@ -88,15 +88,15 @@ TEST1, TEST2 = SPLITS["split1"].test, SPLITS["split2"].test
 LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     "a score": (
         lambda: set_number("evaluate/split1/metrics.json", "stage1", "top1", value=0.12345),
-        ["split1/metrics.json: stage1.top1 is 0.12345, recomputed", "of the clips are counted right"],
+        ["split1/metrics.json: stage1.top1 is 0.12345, but recomputed", "but counting the correct clips gives"],
     ),
     "a score of frames in another order": (
         lambda: set_number("evaluate/split1/metrics.json", "stage2", "order", "shuffled", value=0.12345),
-        ["split1/metrics.json: stage2.order.shuffled is 0.12345, recomputed"],
+        ["split1/metrics.json: stage2.order.shuffled is 0.12345, but recomputed"],
     ),
     "a score of average pooling": (
         lambda: set_number("evaluate/split2/metrics.json", "average", "top1", value=0.12345),
-        ["split2/metrics.json: average.top1 is 0.12345, recomputed"],
+        ["split2/metrics.json: average.top1 is 0.12345, but recomputed"],
     ),
     "a clip less in average pooling": (
         lambda: resave("split1", "_average", lambda m: Predictions(m.ids[1:], m.labels[1:], m.logits[1:], m.classes)),
@@ -104,19 +104,19 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a look": (
         lambda: set_number("evaluate/split2/metrics.json", "attention", "stage2", "entropy", value=0.5),
-        ["split2/metrics.json: attention.stage2.entropy is 0.5, recomputed"],
+        ["split2/metrics.json: attention.stage2.entropy is 0.5, but recomputed"],
     ),
     "a number taken away": (
         lambda: set_number("evaluate/split1/metrics.json", "attention", "stage1", "focus_per_class", "run", value=None),
-        ["attention.stage1.focus_per_class.run is missing, recomputed it is"],
+        ["attention.stage1.focus_per_class.run is missing, but recomputed it is"],
     ),
     "a number added": (
         lambda: set_number("metrics.json", "split3", value=1.0),
-        ["data/metrics.json: split3 is 1.0, recomputed it is not there"],
+        ["data/metrics.json: split3 is 1.0, but recomputed it is not there"],
     ),
     "the mean": (
         lambda: set_number("metrics.json", "mean", value=0.99),
-        ["data/metrics.json: mean is 0.99, recomputed", "data/metrics.json: mean is 0.99, but"],
+        ["data/metrics.json: mean is 0.99, but recomputed", "data/metrics.json: mean is 0.99, but"],
     ),
     "a logit": (
         lambda: resave("split1", "", lambda made: nudged(made, 0.01)),
@@ -136,15 +136,15 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a label": (
         lambda: resave("split2", "", lambda m: Predictions(m.ids, 1 - m.labels, m.logits, m.classes)),
-        ["predictions.h5: 2 clips have another label than in clips.csv, such as jump/a"],
+        ["predictions.h5: 2 clips have a label that differs from clips.csv, such as jump/a"],
     ),
     "the classes": (
         lambda: resave("split2", "_stage1", lambda m: Predictions(m.ids, m.labels, m.logits, m.classes[::-1])),
-        ["predictions_stage1.h5: 2 classes are not those of classes.txt", "was trained on other classes"],
+        ["predictions_stage1.h5: 2 classes differ from classes.txt", "was trained on classes other than"],
     ),
     "a clip left out": (
         lambda: resave("split1", "", lambda m: Predictions(m.ids[1:], m.labels[1:], m.logits[1:], m.classes)),
-        [f"predictions.h5: 1 held-out clips are missing, such as {TEST1[0]}", "attention.h5: its clips are not those"],
+        [f"predictions.h5: 1 held-out clips are missing, such as {TEST1[0]}", "attention.h5: its clips differ from those"],
     ),
     "a training clip scored": (
         lambda: write_index(split2=Split(("jump/b", "run/b", "run/a"), (), ("jump/a",))),
@@ -152,7 +152,7 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a clip in two parts": (
         lambda: write_index(split2=Split(("jump/b", "run/b", "jump/a"), (), TEST2)),
-        ["index/split2.csv: jump/a is held out, and also trained", "clips.train is 2, recomputed it is 3"],
+        ["index/split2.csv: jump/a is held out, but is also in training", "clips.train is 2, but recomputed it is 3"],
     ),
     "another model": (
         lambda: write_model(Path("data/stage1/split1"), seed=77, epochs=1, backbone=False),
@@ -188,8 +188,8 @@ def test_a_group_on_both_sides_is_named(project: Path) -> None:
     Path("data/index/clips.csv").write_text(rows.replace("run/c.avi,run,run/c", "run/c.avi,run,run/a"))
     outcome = verify()
     assert outcome.exit_code == 1
-    assert "split1.csv: run/c is held out, but not every clip of its group, run/a" in outcome.output
-    assert "split2.csv: run/a is held out, but not every clip of its group, run/a" in outcome.output
+    assert "split1.csv: run/c is held out, but other clips of its group, run/a, are not" in outcome.output
+    assert "split2.csv: run/a is held out, but other clips of its group, run/a, are not" in outcome.output
 
 
 def test_the_failure_of_a_gpu_is_no_fault_of_the_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
