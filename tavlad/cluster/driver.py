@@ -1,12 +1,12 @@
 """The engine `ray`: a maker's clips are made by actors on the nodes of a cluster; the driver alone writes.
 
-Ray places the actors, restarts those that die, elsewhere if their node did, and calls them again for the clips that
-were lost with them. Here is only how many clips are on their way.
+Ray places the actors, and restarts those that die, elsewhere if their node did; then they are given what was lost with
+them. Here is only how many clips are on their way.
 """
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -20,7 +20,7 @@ from tavlad.store.making import Place
 
 Item = tuple[Place, Any]  # where a clip's file goes, and what it is made from
 Opener = Callable[[Any, Any], Filler]
-AGAIN = 2  # times that a clip is tried again whose process ended with it
+AGAIN = 2  # times that a clip is given again to an actor that ended with it, and was restarted
 LARGEST = 2 << 30  # bytes of an input that are sent to a node which does not see it
 PATIENCE = 20.0  # seconds without news, after which the driver looks whether there still are nodes
 LOST = "no node that may work is left. All finished work is kept: start them (`ray start`), and run `dvc repro` again."
@@ -43,7 +43,7 @@ def spread(
                 num_gpus=wanted.gpus,
                 max_concurrency=wanted.lanes,
                 max_restarts=-1,
-                max_task_retries=AGAIN,
+                max_task_retries=-1,
                 label_selector={"ray.io/node-id": f"in({','.join(nodes)})"},
             )
             crew = [
@@ -67,13 +67,28 @@ class _Member:
     def __init__(self, actor: Any, lanes: int):
         self.actor, self.lanes, self.free, self.sees = actor, lanes, 0, True
 
+    def ready(self) -> Any:
+        """A promise that holds once all is loaded; Ray asks again after each restart."""
+        return self.actor.ready.remote()
+
     def give(self, place: Place, one: Any) -> Any:
-        """The promise of `Filled`; the input goes with the call where this is known to be necessary."""
+        """A promise of `Filled`; the input goes with the call where this is known to be necessary."""
         whole = moved(one, {name: given.path.absolute() for name, given in inputs_of(one).items()})
-        return self.actor.run.remote(whole, place.key, None if self.sees else _sent(one))
+        run = self.actor.run.options(max_task_retries=0)  # or a clip that ends its process would do so for ever
+        return run.remote(whole, place.key, None if self.sees else _sent(one))
 
     def is_idle(self) -> bool:
+        """Whether it has no clip, and could have one."""
         return self.free == self.lanes
+
+
+@dataclass
+class _Clip:
+    """A clip on its way, and how many actors ended that had it; `waits` for one that is restarted."""
+
+    item: Item
+    ended: int = 0
+    waits: bool = False
 
 
 def _flow(
@@ -81,33 +96,30 @@ def _flow(
 ) -> Iterator[tuple[Place, Filled]]:
     """Each place with what became of it, as they come; `places` are read only as actors become free."""
     source, clips = iter(places), 0
-    pending: dict[Any, tuple[_Member, Item | None]] = {one.actor.ready.remote(): (one, None) for one in crew}
+    pending: dict[Any, tuple[_Member, _Clip | None]] = {one.ready(): (one, None) for one in crew}
     while pending:
         news, _ = ray.wait([*pending], timeout=PATIENCE)
         if not news:
             if not is_any_alive(ray, nodes):
                 raise TavladError(LOST)
             continue
-        member, item = pending.pop(news[0])
+        member, clip = pending.pop(news[0])
         filled = None
-        if item is None:
+        if clip is None:
             member.free = _started(ray, news[0], member.lanes)
         else:
-            filled = _outcome(ray, news[0])
-            if not filled.seen:
-                filled = _unsent(item[1])
-                if filled is None:
-                    member.sees = False
-                    pending[member.give(*item)] = member, item
-                    continue
+            filled = _outcome(ray, news[0], member, clip)
+            if filled is None:
+                pending[member.ready() if clip.waits else member.give(*clip.item)] = member, clip
+                continue
             member.free, clips = member.free + 1, clips - 1
-        for following in islice(source, member.free):  # before this one is written
-            pending[member.give(*following)] = member, following
+        for item in islice(source, member.free):  # before this one is written
+            pending[member.give(*item)] = member, _Clip(item)
             member.free, clips = member.free - 1, clips + 1
         if member.is_idle():
-            ray.kill(member.actor)  # nothing is left to do: its place is free for one whose node died
-        if item and filled:
-            yield item[0], filled
+            ray.kill(member.actor)  # nothing is left to do: its room is for one whose node died
+        if clip and filled:
+            yield clip.item[0], filled
         if not clips and member.is_idle():
             return
     if next(source, None):
@@ -119,21 +131,34 @@ def _started(ray: Any, promise: Any, lanes: int) -> int:
     try:
         ray.get(promise)
     except ray.exceptions.RayError as error:
-        console.warn(f"a process of Ray could not start: {' '.join(str(error).split())}")
+        console.warn(f"a process of Ray could not start: {_words(error)}")
         return 0
     return lanes
 
 
-def _outcome(ray: Any, promise: Any) -> Filled:
-    """What an actor gave; where it and those that took its place ended with the clip, that is the reason."""
+def _outcome(ray: Any, promise: Any, member: _Member, clip: _Clip) -> Filled | None:
+    """What became of a clip; None if it is to be given to `member` again, perhaps after a wait, as `clip` then says."""
     try:
-        filled: Filled = ray.get(promise)
+        filled: Filled | None = ray.get(promise)
     except ray.exceptions.RayTaskError:  # an error of the program, or of a GPU, as if it had been raised here
         raise
+    except ray.exceptions.ActorDiedError as error:  # for good: its restart failed
+        return Filled(b"", f"its process cannot be restarted: {_words(error)}", "", {})
     except ray.exceptions.RayError as error:
-        said = " ".join(str(error).split())
-        return Filled(b"", f"{1 + AGAIN} processes ended that had this clip: {said}", "", {})
+        clip.ended, clip.waits = clip.ended + 1, True
+        reason = f"{clip.ended} processes ended that had this clip: {_words(error)}"
+        return Filled(b"", reason, "", {}) if clip.ended > AGAIN else None
+    if clip.waits:
+        clip.waits = False
+        return None
+    if filled and not filled.seen:
+        member.sees = False
+        return _unsent(clip.item[1])
     return filled
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _sent(one: Any) -> Contents | None:

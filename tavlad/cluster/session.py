@@ -15,9 +15,10 @@ from tavlad.errors import InputError, TavladError
 from tavlad.store.inputs import Input
 
 OBJECT_STORE = 500 << 20  # bytes of memory for clips on their way, of a local Ray; `ray start` has an option for it
-# Ray counts its users unless it is told not to; and the other is its own word for: listen on the loopback alone
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
-ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Ray counts its users unless it is told not to, and asks a lost node without a pause until its death is known
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_retry_delay_ms": "1000"}
+# a local one: to listen on the loopback alone, and not to look for a killed driver's server for a minute
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
 HINT = "The address is host:port of `ray start --head`; on this machine, `ray start --address=host:port` comes first."
 
 

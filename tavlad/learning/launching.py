@@ -49,7 +49,8 @@ def own_device(device: torch.device) -> torch.device:
     if device.type == "cuda" and dist.is_torchelastic_launched():
         number, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= gpus:
-            raise InputError(f"{processes_here()} processes on {platform.node()}, but torch sees {gpus} GPUs: start fewer")
+            count = f"{processes_here()} processes on {platform.node()}"
+            raise InputError(f"{count}, but torch sees {gpus} GPUs: start fewer")
         torch.cuda.set_device(number)
     return device
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tavlad.video.workers import Failure, supervise
+from tavlad.video.workers import Failure, Supervised, supervise
 from tests.video import hazards
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +46,16 @@ def test_each_misfortune_is_one_jobs_failure():
     outcomes = dict(supervise(hazards.misbehave, jobs, 2, 3, 300))
     assert {job: outcomes.pop(job).reason for job in unfortunate} == unfortunate
     assert outcomes == {("fine", 3): 9, ("fine", 6): 36, ("eat", 1): 1, ("print", 7): 49}
+
+
+def test_one_process_stays_until_a_job_ends_it(tmp_path):
+    process = Supervised(hazards.note_pid, 3, 300)
+    assert process.run((str(tmp_path), 0)) == process.run((str(tmp_path), 0))
+    process = Supervised(hazards.misbehave, 3, 300)
+    assert process.run(("crash", 1)) == Failure("the decoder crashed (signal 11)")
+    assert process.run(("fine", 3)) == 9
+    assert process.run(("hang", 1)) == Failure("took longer than 3 s")
+    assert process.run(("raise", 5)) == Failure("KeyError: 5")
 
 
 def test_jobs_are_read_only_as_workers_become_free():
@@ -94,7 +104,7 @@ def test_a_task_that_cannot_be_imported_ends_the_run(capfd):
 
 def test_workers_die_with_a_killed_supervisor(tmp_path):
     script = (
-        "from tavlad.video.workers import Failure, supervise; from tests.video import hazards\n"
+        "from tavlad.video.workers import Failure, Supervised, supervise; from tests.video import hazards\n"
         f"list(supervise(hazards.note_pid, [({str(tmp_path)!r}, 600)] * 2, 2, 700, 500))"
     )
     supervisor = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -1,0 +1,70 @@
+"""Stage decode with `engine: ray` and no address: nobody else can reach it, and nothing is left when it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.pipeline.test_decode import configure, film, index, published, run
+from tests.stages import LOCAL, own_code
+
+pytest.importorskip("ray", reason="engine: ray is an extra: pip install -e '.[cluster]'")
+pytestmark = pytest.mark.whole
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(40):
+        film(tmp_path / f"raw/open/{number}.avi", 250, number)
+    configure(tmp_path)
+    return tmp_path
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    """The stage on Ray, by now with some clips in the store."""
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("engine: local", "engine: ray"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TAVLAD_STORE": str(folder / "store")}
+    command = [sys.executable, "-m", "pipeline.decode", own_code("decode", folder), "clips.csv", "frames"]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not kept(folder):
+        time.sleep(0.02)
+    return process
+
+
+def kept(folder: Path) -> int:
+    return len([*(folder / "store" / "decode").glob("*/*")])
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_it_leaves_nothing_running_and_a_local_run_goes_on(folder: Path, how: signal.Signals) -> None:
+    assert LOCAL.startswith("engine: local")
+    ids = index(folder)
+    process = started(folder)
+    family = psutil.Process(process.pid).children(recursive=True)
+    listening = {one.laddr.ip for child in family for one in open_ports(child)}
+    assert family and listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    process.send_signal(how)
+    process.communicate()
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert [one.name() for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    before = kept(folder)
+    assert 0 < before < len(ids)
+    configure(folder)
+    status, output, errors = run(folder)
+    assert status == 0 and f"decoded {len(ids)} clips ({len(ids) - before} new)" in output, errors
+    assert published(folder) == ids
+
+
+def open_ports(process: psutil.Process) -> list:
+    try:
+        return [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return []
