@@ -17,9 +17,8 @@ from tavlad.store.inputs import Input
 OBJECT_STORE = 500 << 20  # bytes of memory for clips on their way, of a local Ray; `ray start` has an option for it
 # Ray counts its users unless it is told not to, and asks a lost node without a pause until its death is known
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_retry_delay_ms": "1000"}
-# a local one: to listen on the loopback alone, and not to look for a killed driver's server for a minute
-ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
-HINT = "The address is host:port of `ray start --head`; on this machine, `ray start --address=host:port` comes first."
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # its own word for: listen on the loopback alone
+HINT = "The address is that of `ray start --head`, whose token is needed; this machine must be a node (docs/scale.md)."
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ def connected(cluster: Cluster, threads: int, inputs: Mapping[str, Input]) -> It
     that a sum is split among.
     """
     os.environ.update({**QUIET, **({} if cluster.address else ALONE)})  # before the import, which reads them
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # or whoever reaches the port could run code
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -62,8 +62,10 @@ def connected(cluster: Cluster, threads: int, inputs: Mapping[str, Input]) -> It
                 logging_level=logging.ERROR,
                 **({} if cluster.address else local),
             )
-        except (OSError, RuntimeError, ValueError) as error:
-            raise TavladError(f"no Ray at '{cluster.address}': {' '.join(str(error).split())}. {HINT}") from error
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise TavladError(
+                f"no Ray at '{cluster.address or 'this machine'}': {' '.join(str(error).split())}. {HINT}"
+            ) from error
         try:
             yield ray
         finally:

@@ -41,7 +41,7 @@ CLIPS = [f"class {number % 2}/clip {number}" for number in range(8)]
 def nodes() -> Iterator[Any]:
     """A cluster of two nodes with one CPU each."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**QUIET, **ALONE, "PYTHONPATH": str(ROOT)}.items():
+        for name, value in {**QUIET, **ALONE, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}.items():
             patch.setenv(name, value)
         patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)  # read from ALONE when ray is imported
         cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=NODE)
