@@ -30,7 +30,7 @@ How = TypeVar("How")
 Make = Callable[[Place | None, Arguments, How], None]  # without a place: help the process that has it
 PATIENCE = timedelta(days=7)  # process 0 may have to wait for another run; what has ended is noticed at once
 GONE = re.compile(r"gloo|[Cc]onnection (closed|reset|refused)|Broken pipe")
-LOST = "another process of this training ended, for the reason that it printed. The last whole epoch is kept."
+LOST = "another process of this training ended, for the reason that it printed. Run it again; whole epochs are kept."
 AGAIN = "The last whole epoch is kept: run it again. Signal 9 may be the system's, for want of memory."
 
 

@@ -234,8 +234,11 @@ def test_all_makers_are_listed():
     called = set()
     for file in [*(ROOT / "pipeline").glob("*.py"), ROOT / "tavlad" / "video" / "batch.py"]:
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("made", "made_all"):
+            name = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+            if name in ("made", "made_all"):
                 called.add((ast.unparse(node.args[1]).strip("'"), ast.unparse(node.args[2])))
+            if name == "train":  # both trainings, by one process or several
+                called.add((ast.unparse(node.args[0]).strip("'"), ast.unparse(node.args[1])))
     makers = {(stage, re.sub(r"engine\((.*)\)", r"\1", maker)) for stage, maker in called}  # wherever it runs
     found = {("decode" if stage == "STAGE" else stage, maker.partition(".make_")[0]) for stage, maker in makers}
     assert found == {(stage.split(",")[0], module.rpartition(".")[2]) for stage, module in MAKERS.items()}
