@@ -144,10 +144,7 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a clip left out": (
         lambda: resave("split1", "", lambda m: Predictions(m.ids[1:], m.labels[1:], m.logits[1:], m.classes)),
-        [
-            f"predictions.h5: 1 held-out clips are missing, such as {TEST1[0]}",
-            "attention.h5: its clips differ from those",
-        ],
+        [f"predictions.h5: 1 held-out clips are missing, such as {TEST1[0]}", "attention.h5: its clips differ"],
     ),
     "a training clip scored": (
         lambda: write_index(split2=Split(("jump/b", "run/b", "run/a"), (), ("jump/a",))),

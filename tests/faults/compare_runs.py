@@ -1,8 +1,8 @@
-"""How far two runs of the DAG are apart: with other threads, on another processor, on a GPU.
+"""The difference between two runs of the DAG: with other threads, on another processor, on a GPU.
 
     python -m tests.faults.compare_runs one/folder another/folder
 
-Both are checkouts of one commit in which `dvc repro` has ended.
+Both are checkouts of the same commit in which `dvc repro` has finished.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ PREDICTIONS = {"stage1": "predictions_stage1.h5", "stage2": "predictions.h5"}
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The digest of each output that DVC recorded, by its path below data/."""
+    """The digest of each output recorded by DVC, by its path in data/."""
     stages = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
     return {out["path"].removeprefix("data/"): out["md5"] for stage in stages.values() for out in stage["outs"]}
 
@@ -28,7 +28,7 @@ def digests(folder: Path) -> dict[str, str]:
 @click.argument("one", type=click.Path(exists=True, path_type=Path))
 @click.argument("other", type=click.Path(exists=True, path_type=Path))
 def main(one: Path, other: Path) -> None:
-    """Say which outputs have other bytes in folder OTHER than in ONE, and how far their predictions are apart."""
+    """Print which outputs differ between folders ONE and OTHER, and by how much their predictions differ."""
     first, second = digests(one), digests(other)
     same = [name for name in first if first[name] == second.get(name)]
     click.echo(f"the same bytes: {', '.join(same) or 'none'}")

@@ -1,4 +1,4 @@
-"""A corpus of damaged and odd files; what is done to which film follows from a seed."""
+"""A corpus of damaged and odd files, determined by a seed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from tests.faults import damage, hostile, odd_videos
 from tests.faults.source_videos import Source
 
 Expect = Literal["these", "as many", "as the source", "a reason", "an end", "either"]
-SAMPLED = 0.1  # share of the damaged files that are made from films other than the painted ones, which are larger
+SAMPLED = 0.1  # share of damaged files that are made from sample videos, which are larger than the painted ones
 WRONG_SUFFIXES = ("avi", "mp4", "mkv", "mpg", "ts", "mov", "txt", "jpg", "mp3", "m3u8", "wav", "")
 COPIES = ("duplicate", "wrong_suffix")
-EXHAUSTING = {"bomb": 40, "endless": 600}  # one file in so many: these take until they are stopped
+EXHAUSTING = {"bomb": 40, "endless": 600}  # one file in so many, because each runs until it is stopped
 
 
 @dataclass(frozen=True)
 class Case:
-    """One file of the corpus, and what must come of it.
+    """A file of the corpus, and the expected outcome.
 
-    `expect` is frames that show exactly `shows` ("these") or are only as many, the same as `source` gives, a reason
-    why it is no film ("a reason"), that or a stop ("an end"), or a reason, a stop, or frames as plain PyAV counts them
+    `expect` is frames that show exactly `shows` ("these") or as many frames, the same frames as from `source`, a reason
+    why it is not a video ("a reason"), a reason or a stop ("an end"), or a reason, a stop, or as many frames as PyAV
     ("either").
     """
 
@@ -36,7 +36,7 @@ class Case:
 
 
 def corpus(folder: Path, size: int, seed: int, sources: list[Source]) -> list[Case]:
-    """`size` files below `folder`: of each kind about as many, and of damaged ones four times as many."""
+    """`size` files in `folder`: about equally many of each kind, and four times as many of the damaged ones."""
     makers = {kind: _odd(maker) for kind, maker in odd_videos.ODD.items()}
     makers |= {kind: _hostile(maker, "a reason") for kind, maker in hostile.HOSTILE.items()}
     makers |= {kind: _copy(kind, sources) for kind in COPIES}
@@ -68,8 +68,8 @@ def _hostile(maker: hostile.Maker, expect: Expect) -> Callable[[Path, Generator]
 
 
 def _copy(kind: str, sources: list[Source]) -> Callable[[Path, Generator], Case]:
-    """The bytes of a film under another name; its own suffix, or one that lies."""
-    # A raw stream is known by its suffix alone.
+    """A copy of a video under another name, with its own or a wrong suffix."""
+    # A raw stream is recognised by its suffix only.
     named = [source for source in sources if source.path.suffix not in (".h264", ".mjpeg")]
 
     def make(place: Path, rng: Generator) -> Case:
@@ -77,7 +77,7 @@ def _copy(kind: str, sources: list[Source]) -> Callable[[Path, Generator], Case]
         suffix = source.path.suffix if kind == "duplicate" else f".{_one_of(rng, WRONG_SUFFIXES)}".rstrip(".")
         path = place / f"film{suffix}"
         path.write_bytes(source.path.read_bytes())
-        # to FFmpeg a picture's name says more than the first bytes of an MPEG programme do, and pictures are no films
+        # FFmpeg trusts an image suffix more than the first bytes of an MPEG stream, and images are not videos
         expect: Expect = "either" if suffix == ".jpg" else "as the source"
         return Case(path, kind, expect, source=source)
 

@@ -1,4 +1,4 @@
-"""What disks, networks and hostile hands do to the bytes of a film; each damage is (bytes, generator) -> bytes."""
+"""Damage to the bytes of a video, as by disks, networks and attackers; each is (bytes, generator) -> bytes."""
 
 import struct
 from collections.abc import Callable
@@ -7,88 +7,88 @@ import numpy as np
 from numpy.random import Generator
 
 Damage = Callable[[bytes, Generator], bytes]
-HEADER = 2048  # bytes in which every container has most of its header
-LIES = (0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1)  # for fields of 32 bits
-# The bytes from a chunk's or box's name to fields of 32 bits in it. AVI is little-endian, MP4 big-endian.
+HEADER = 2048  # bytes that contain most of the header in every container
+LIES = (0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1)  # for 32-bit fields
+# Offsets in bytes from a chunk's or box's name to its 32-bit fields. AVI is little-endian, MP4 big-endian.
 FRAME_COUNTS = {b"avih": (24,), b"strh": (40,), b"stts": (8, 12), b"stsz": (12,)}
 SIZES = {b"avih": (40, 44), b"strf": (12, 16), b"tkhd": (80, 84), b"avc1": (28,)}
 TIMES = {b"avih": (8,), b"strh": (28, 32, 36), b"stts": (16,), b"mdhd": (16, 20), b"mvhd": (16, 20), b"ctts": (16,)}
 
 
 def truncated(data: bytes, rng: Generator) -> bytes:
-    """The beginning, of any length."""
+    """Keep only the beginning, of any length."""
     return data[: rng.integers(1, len(data))]
 
 
 def beheaded(data: bytes, rng: Generator) -> bytes:
-    """The end, of any length."""
+    """Keep only the end, of any length."""
     return data[rng.integers(1, len(data)) :]
 
 
 def flipped_bits(data: bytes, rng: Generator) -> bytes:
-    """One bit to about a thousand, anywhere."""
+    """Flip one to about a thousand bits anywhere."""
     return _flipped(data, rng, len(data), int(2 ** rng.uniform(0, 10)))
 
 
 def flipped_header(data: bytes, rng: Generator) -> bytes:
-    """A few bits of the header."""
+    """Flip a few bits of the header."""
     return _flipped(data, rng, HEADER, int(rng.integers(1, 9)))
 
 
 def garbage_block(data: bytes, rng: Generator) -> bytes:
-    """Noise in place of a block."""
+    """Replace a block by noise."""
     start, end = _block(data, rng)
     return data[:start] + rng.bytes(end - start) + data[end:]
 
 
 def zeroed_block(data: bytes, rng: Generator) -> bytes:
-    """Zeros in place of a block, as a disk leaves that never got it."""
+    """Replace a block by zeros, as if it had never been written to disk."""
     start, end = _block(data, rng)
     return data[:start] + bytes(end - start) + data[end:]
 
 
 def zeroed_header(data: bytes, rng: Generator) -> bytes:
-    """Zeros in place of the beginning."""
+    """Replace the beginning by zeros."""
     end = int(rng.integers(1, min(HEADER, len(data))))
     return bytes(end) + data[end:]
 
 
 def hole(data: bytes, rng: Generator) -> bytes:
-    """A block is missing, and what follows has moved up."""
+    """Remove a block."""
     start, end = _block(data, rng)
     return data[:start] + data[end:]
 
 
 def repeated_block(data: bytes, rng: Generator) -> bytes:
-    """A block is there twice, and what follows has moved down."""
+    """Repeat a block."""
     start, end = _block(data, rng)
     return data[:end] + data[start:]
 
 
 def swapped_blocks(data: bytes, rng: Generator) -> bytes:
-    """Two neighbouring blocks have changed places."""
+    """Swap two adjacent blocks."""
     start, end = _block(data, rng)
     middle = (start + end) // 2
     return data[:start] + data[middle:end] + data[start:middle] + data[end:]
 
 
 def grown(data: bytes, rng: Generator) -> bytes:
-    """Noise, or the film itself, after the end."""
+    """Append noise, or the video itself."""
     return data + (rng.bytes(int(rng.integers(1, 20_000))) if rng.random() < 0.5 else data)
 
 
 def lying_count(data: bytes, rng: Generator) -> bytes:
-    """The header (AVI, MP4) claims another number of frames, up to 2^32."""
+    """Make the header (AVI, MP4) claim another number of frames, up to 2^32."""
     return _lie(data, rng, FRAME_COUNTS)
 
 
 def lying_size(data: bytes, rng: Generator) -> bytes:
-    """The header (AVI, MP4) claims another width or height."""
+    """Make the header (AVI, MP4) claim another width or height."""
     return _lie(data, rng, SIZES)
 
 
 def lying_times(data: bytes, rng: Generator) -> bytes:
-    """The header (AVI, MP4) claims other rates, scales, starts or durations."""
+    """Make the header (AVI, MP4) claim other rates, scales, starts or durations."""
     return _lie(data, rng, TIMES)
 
 
@@ -110,14 +110,14 @@ def _flipped(data: bytes, rng: Generator, within: int, count: int) -> bytes:
 
 
 def _block(data: bytes, rng: Generator) -> tuple[int, int]:
-    """Start and end of a block of a byte to half the file."""
+    """Start and end of a block, from one byte to half of the file."""
     length = int((len(data) / 2) ** rng.random())
     start = int(rng.integers(0, len(data) - length))
     return start, start + length
 
 
 def _lie(data: bytes, rng: Generator, fields: dict[bytes, tuple[int, ...]]) -> bytes:
-    """`data` with one of `fields`, at least, overwritten; where none of them is found, as it was."""
+    """`data` with at least one of `fields` overwritten; unchanged if none is found."""
     order = "<" if data[:4] == b"RIFF" else ">"
     found = [(data.index(name) + at) for name, offsets in fields.items() if name in data for at in offsets]
     chosen = [at for at in found if rng.random() < 0.5] or found[:1]

@@ -1,4 +1,4 @@
-"""Small pieces for tests of the disk: films, a stage run in its folder, mounted disks, damage."""
+"""Helpers for tests of the disk: videos, a stage in a folder, mounted file systems, damage."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ __all__ = ["configure", "film", "index"]
 
 
 def decode(folder: Path, store: Path, output: Path | str = "frames", bytes_a_file: int = 0) -> tuple[int, str, str]:
-    """Run the stage on raw/ and clips.csv of `folder`; files may be limited to some bytes, as by a quota."""
+    """Run the stage on raw/ and clips.csv of `folder`, optionally with a limit on file sizes, as with a quota."""
 
     def limit() -> None:
         if bytes_a_file:
@@ -31,7 +31,7 @@ def decode(folder: Path, store: Path, output: Path | str = "frames", bytes_a_fil
 
 @contextmanager
 def mounted(place: Path, options: str) -> Iterator[Path]:
-    """A file system in memory at the new folder `place`; the test is skipped where none may be mounted."""
+    """An in-memory file system at the new folder `place`; skips the test where mounting is not allowed."""
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
     try:
@@ -47,7 +47,7 @@ def mounted(place: Path, options: str) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int) -> Path:
-    """A file that leaves so many bytes of the file system `disk`."""
+    """A file that leaves so many bytes free on the file system `disk`."""
     state = os.statvfs(disk)
     filler = disk / "filler"
     with open(filler, "wb") as file:
@@ -56,7 +56,7 @@ def fill(disk: Path, leave: int) -> Path:
 
 
 def damage(file: Path, change: Callable[[bytes], bytes], touched: bool = True) -> None:
-    """Change a file in place, so that all its links change; as a disk does it (the time stays) unless `touched`."""
+    """Change a file in place, and thus all its links; the time stays, as with a faulty disk, unless `touched`."""
     before, content = file.stat(), file.read_bytes()
     file.chmod(0o644)
     file.write_bytes(change(content))
@@ -65,18 +65,18 @@ def damage(file: Path, change: Callable[[bytes], bytes], touched: bool = True) -
 
 
 def flipped(content: bytes, place: int | None = None) -> bytes:
-    """`content` with one bit turned, in the middle or at `place`."""
+    """`content` with one bit flipped, in the middle or at `place`."""
     place = len(content) // 2 if place is None else place
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
 def inodes(store: Path) -> dict[str, int]:
-    """The files of all entries, but those set aside."""
+    """The files of all entries except those set aside."""
     files = (path for path in store.rglob("*") if path.is_file())
     known = {str(path.relative_to(store)): path.stat().st_ino for path in files}
     return {name: inode for name, inode in known.items() if name.split("/")[0] in ("decode", "stage1", "stage1-epoch")}
 
 
 def unfinished(store: Path) -> list[Path]:
-    """What lies in the store's scratch folders."""
+    """The contents of the store's scratch folders."""
     return [path for path in (store / "tmp").rglob("*") if path.is_file()]

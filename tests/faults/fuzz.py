@@ -1,8 +1,8 @@
-"""The stage `decode` over a corpus of damaged and odd files; prints what became of them, by kind.
+"""Stage `decode` on a corpus of damaged and odd files; prints the outcomes by kind.
 
     python -m tests.faults.fuzz --files 2000
 
-Exits with 1 if anything happened that must not, and then leaves the files to look at.
+Exits with 1 if anything went wrong, and then keeps the files for inspection.
 """
 
 import re
@@ -32,8 +32,8 @@ from tests.memory import most_held
 
 SAMPLED, SHORT_SIDE, QUALITY = 8, 32, 95
 TOLERANCE = Tolerance(min_frames=1, missing=0.1, damage=1.0)
-SLACK = 64  # megabytes by which the resident size may exceed the limit on data: the pages of libraries are no data
-WIDE = 130  # characters of the tables
+SLACK = 64  # megabytes by which the resident size may exceed the limit on data, because of library pages
+WIDE = 130  # width of the tables in characters
 
 
 @click.command()
@@ -57,7 +57,7 @@ def main(
 
 
 def fuzz(folder: Path, files: int, seed: int, limits: Limits, samples: bool) -> list[str]:
-    """Show the outcomes of a corpus of `files` below `folder`; all that is wrong with them."""
+    """Print the outcomes of a corpus of `files` in `folder`; return everything that is wrong."""
     sources = make_sources(folder / "sources", seed, samples)
     whole, usual = decoded([source.path for source in sources], folder / "intact", limits)
     intact = dict(zip(sources, whole, strict=True))
@@ -77,8 +77,8 @@ def fuzz(folder: Path, files: int, seed: int, limits: Limits, samples: bool) -> 
 
 
 def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> tuple[list[Result], float]:
-    """Decode files in the stage's way, in mixed order, to a store in `folder`; exactly one result each, in order, and
-    the most memory that a worker held, in megabytes."""
+    """Decode files as the stage does, in random order, to a store in `folder`; return one result each, in order, and
+    the peak memory of a worker in megabytes."""
     clips = [Clip(str(place), str(path), "", "", str(place), "present") for place, path in enumerate(paths)]
     mixed = [clips[place] for place in np.random.default_rng(0).permutation(len(clips))]
     store, tally, results, peak = Store(folder), Tally(TOLERANCE), {}, 0.0
@@ -93,7 +93,7 @@ def decoded(paths: Sequence[Path], folder: Path, limits: Limits) -> tuple[list[R
 
 
 def show(verdicts: Sequence[Verdict]) -> None:
-    """Print the outcomes by kind, then the reasons, then the films of which much was lost without a trace."""
+    """Print the outcomes by kind, then the reasons, then videos with large undetected losses."""
     table = Table("kind", "files", *OUTCOMES, "unnoticed loss", "unjudged")
     for kind in [*sorted({verdict.case.kind for verdict in verdicts}), "all"]:
         of_kind = [verdict for verdict in verdicts if kind in (verdict.case.kind, "all")]

@@ -1,4 +1,4 @@
-"""Files that are no film, and films that are meant to exhaust: a reader must refuse them, with a reason.
+"""Files that are not videos, and videos made to exhaust memory or time: readers must refuse them with a reason.
 
 Each maker is (folder, generator) -> the file.
 """
@@ -21,14 +21,14 @@ SUFFIXES = ("avi", "mp4", "mkv", "mov", "ts", "mpg", "webm", "gif", "m3u8", "txt
 
 
 def empty(folder: Path, rng: Generator) -> Path:
-    """No byte."""
+    """An empty file."""
     path = _named(folder, rng)
     path.touch()
     return path
 
 
 def text(folder: Path, rng: Generator) -> Path:
-    """Words, a page of the web, a table."""
+    """Text, a web page, a table."""
     kinds = ("This is no video.\n", "<!DOCTYPE html><html><body>404 Not Found</body></html>\n", "a,b,c\n1,2,3\n", "\n")
     path = _named(folder, rng)
     path.write_text(kinds[rng.integers(len(kinds))] * int(rng.integers(1, 500)))
@@ -44,7 +44,7 @@ def noise(folder: Path, rng: Generator) -> Path:
 
 
 def archive(folder: Path, rng: Generator) -> Path:
-    """A film in a ZIP file."""
+    """A video in a ZIP file."""
     path = folder / f"film.{SUFFIXES[rng.integers(7)]}"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.write(film(folder / "part.avi", [picture(n) for n in range(9)]), "film.avi")
@@ -52,14 +52,14 @@ def archive(folder: Path, rng: Generator) -> Path:
 
 
 def subtitles(folder: Path, rng: Generator) -> Path:
-    """Words with times."""
+    """Subtitles."""
     path = folder / f"film.{('srt', 'vtt', 'avi')[rng.integers(3)]}"
     path.write_text("WEBVTT\n\n1\n00:00:00,000 --> 00:00:09,000\nno film\n"[8 * int(path.suffix != ".vtt") :])
     return path
 
 
 def audio_only(folder: Path, rng: Generator) -> Path:
-    """Sound, whatever the suffix says."""
+    """Sound, with any suffix."""
     suffix, codec = (("wav", "pcm_s16le"), ("avi", "pcm_s16le"), ("mkv", "pcm_s16le"), ("mov", "pcm_s16le"))[
         rng.integers(4)
     ]
@@ -67,12 +67,12 @@ def audio_only(folder: Path, rng: Generator) -> Path:
 
 
 def cover_only(folder: Path, rng: Generator) -> Path:
-    """Sound with a picture of its cover, which FFmpeg shows as a video stream of one frame."""
+    """Sound with a cover image, which FFmpeg presents as a video stream of one frame."""
     return _sound(folder / f"film.{('mp4', 'mov')[rng.integers(2)]}", "aac", cover=True)
 
 
 def playlist(folder: Path, rng: Generator) -> Path:
-    """A text that names another file, which is a good film, itself, or somewhere else."""
+    """A playlist that names a good video, itself, or an address elsewhere."""
     film(folder / "part.ts", [picture(n) for n in range(9)], "mpeg2video", "yuv420p")
     target = ("part.ts", "film.avi", "film.m3u8", "http://localhost:9/part.ts", "/dev/zero")[rng.integers(5)]
     if rng.random() < 0.5:
@@ -85,20 +85,20 @@ def playlist(folder: Path, rng: Generator) -> Path:
 
 
 def unknown_codec(folder: Path, rng: Generator) -> Path:
-    """An AVI whose codec nobody knows."""
+    """An AVI with an unknown codec."""
     path = film(folder / "film.avi", [picture(n) for n in range(9)], "mpeg4", "yuv420p")
     path.write_bytes(path.read_bytes().replace(b"FMP4", bytes(rng.integers(65, 91, 2, np.uint8)) + b"~~"))
     return path
 
 
 def too_wide(folder: Path, rng: Generator) -> Path:
-    """A line of pixels that becomes longer than a JPEG can be."""
+    """A picture wider than a JPEG can be."""
     size = ((2, 8192), (8192, 2))[rng.integers(2)]
     return film(folder / "film.avi", [np.full((*size, 3), 60, np.uint8)] * 3)
 
 
 def bomb(folder: Path, rng: Generator) -> Path:
-    """A kilobyte of PNG that asks for a picture of 300 to 750 MB."""
+    """A PNG of one kilobyte that decodes to 300 to 750 MB."""
     side = int(rng.integers(10_000, 16_000))
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     body = zlib.compress(bytes(10**6))
@@ -108,7 +108,7 @@ def bomb(folder: Path, rng: Generator) -> Path:
 
 
 def endless(folder: Path, rng: Generator) -> Path:
-    """An AVI without an index that goes on for terabytes of nothing (a file with a hole, which takes no space)."""
+    """An AVI without an index that continues for terabytes of zeros (a sparse file, which takes no space)."""
     raw = film(folder / "film.avi", [picture(n) for n in range(9)], "mpeg4", "yuv420p").read_bytes()
     path = folder / "film.avi"
     with open(path, "wb") as file:

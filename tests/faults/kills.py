@@ -1,4 +1,4 @@
-"""`dvc repro`, killed at random moments again and again: it must end as if that had never been.
+"""`dvc repro`, killed repeatedly at random moments: it must end as if nothing had happened.
 
     python -m tests.faults.kills --kills 200
 
@@ -26,17 +26,17 @@ from rich.table import Table
 from tests.faults.run_outputs import RunOutputs, Watch
 from tests.project import Project
 
-TARGETS = {"group": 0.35, "dvc": 0.2, "stage": 0.15, "worker": 0.3}  # what is hit, and how often
+TARGETS = {"group": 0.35, "dvc": 0.2, "stage": 0.15, "worker": 0.3}  # what is killed, and how often
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-EARLY = 0.1  # the share of kills that may come before DVC has begun a stage
-LATE = 1.5  # moments are drawn from this many times what the stage takes undisturbed, so that some hit what follows
-TORN = ("Unable to read RWLock-file", "'./dvc.lock'")  # what DVC says of its own files, killed while it wrote them
-PATIENCE = 120.0  # seconds in which whatever was hit must have ended
+EARLY = 0.1  # the share of kills that may come before DVC has started a stage
+LATE = 1.5  # moments are drawn from this multiple of the stage's duration, so that some hit what follows
+TORN = ("Unable to read RWLock-file", "'./dvc.lock'")  # DVC's messages if its own files are torn
+PATIENCE = 120.0  # seconds within which a killed process must have ended
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What was hit with which signal, and the stage at work, or "dvc" between two stages."""
+    """What was killed with which signal, and the running stage, or "dvc" between two stages."""
 
     target: str
     signal: str
@@ -45,7 +45,7 @@ class Kill:
 
 @dataclass
 class Report:
-    """All kills, the passes through the DAG, what DVC itself left behind, and all that was wrong."""
+    """All kills, the passes through the DAG, what DVC itself left behind, and everything that was wrong."""
 
     kills: list[Kill] = field(default_factory=list)
     passes: int = 0
@@ -54,31 +54,31 @@ class Report:
 
 
 class Run:
-    """One `dvc repro` that may be struck."""
+    """A `dvc repro` that can be killed."""
 
     def __init__(self, project: Project, watch: Watch, *targets: str):
         self.log, self.watch, self.struck = project.folder / "killed.log", watch, False
         self.offset = self.log.stat().st_size if self.log.exists() else 0
-        # a background job of a shell ignores Ctrl-C, and so do its children, unless it is told otherwise
+        # background jobs of a shell and their children ignore Ctrl-C by default
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process: Popen[bytes] = project.start("dvc", "repro", *targets)
 
     @property
     def alive(self) -> bool:
-        """Whether DVC's own process runs."""
+        """Whether DVC's own process is running."""
         return self.process.poll() is None
 
     def output(self) -> str:
-        """What this run and those it left behind have said since it began."""
+        """The output of this run and of the processes it left behind."""
         return self.log.read_bytes()[self.offset :].decode()
 
     def stage(self) -> str | None:
-        """The last stage that DVC began."""
+        """The last stage that DVC started."""
         begun = [line.split("'")[1] for line in self.output().splitlines() if line.startswith("Running stage")]
         return begun[-1] if begun else None
 
     def wait(self, seconds: float, until_begun: bool = False) -> None:
-        """Watch the store for so long, or until DVC ends or, if asked, has begun a stage."""
+        """Watch the store for so long, or until DVC ends or, optionally, has started a stage."""
         end = time.monotonic() + seconds
         while self.alive and time.monotonic() < end and not (until_begun and self.stage()):
             self.watch.look()
@@ -86,7 +86,7 @@ class Run:
         self.watch.look()
 
     def strike(self, target: str, number: signal.Signals) -> Kill:
-        """Send a signal; where the target is not there, to what is nearest to it."""
+        """Send a signal to the target, or to the nearest process if it does not exist."""
         stages, workers = family(self.process.pid)
         moment = (self.stage() or "dvc") if stages else "dvc"
         target = "stage" if target == "worker" and not workers else target
@@ -98,7 +98,7 @@ class Run:
             else:
                 hit[target][0].send_signal(number)
         except (ProcessLookupError, psutil.NoSuchProcess):
-            pass  # it ended on its own at this very moment
+            pass  # it has just ended on its own
         self.struck = True
         ends = target == "group" or (target == "dvc" and number is not signal.SIGINT)  # DVC leaves Ctrl-C to the stage
         if ends:
@@ -107,7 +107,7 @@ class Run:
 
 
 def disturb(project: Project, undisturbed: RunOutputs, rng: Generator, most: int, report: Report) -> None:
-    """Kill `dvc repro` up to `most` times, let it come to its end, and compare."""
+    """Kill `dvc repro` up to `most` times, let it finish, and compare."""
     watch, last = Watch(project.folder), len(report.kills) + most
     run = Run(project, watch)
     while True:
@@ -120,7 +120,7 @@ def disturb(project: Project, undisturbed: RunOutputs, rng: Generator, most: int
             target = str(rng.choice(list(TARGETS), p=list(TARGETS.values())))
             report.kills.append(run.strike(target, SIGNALS[rng.integers(3)]))
         if run.alive and len(report.kills) < last:
-            continue  # what was hit is not what ends it
+            continue  # the run does not end because of this kill
         run.wait(PATIENCE)
         if run.process.poll() == 0:
             report.wrongs += [*watch.wrongs, *undisturbed.differences(project)]
@@ -130,13 +130,13 @@ def disturb(project: Project, undisturbed: RunOutputs, rng: Generator, most: int
             said = project.run("tavlad", "doctor", "dvc").stdout.splitlines()
             report.torn += [line for line in said if line.startswith("removed")]
         elif run.alive or not run.struck:
-            report.wrongs.append(f"`dvc repro` did not come to its end:\n{run.output()}")
+            report.wrongs.append(f"`dvc repro` did not finish:\n{run.output()}")
             return
         run = Run(project, watch)
 
 
 def campaign(folder: Path, kills: int, seed: int) -> Report:
-    """Passes through the DAG below `folder` until `kills` were sent or something was wrong."""
+    """Run the DAG in `folder` again and again until `kills` were sent or something went wrong."""
     rng, report = np.random.default_rng(seed), Report()
     undisturbed = RunOutputs.of(one_split(folder / "undisturbed"))
     while len(report.kills) < kills and not report.wrongs:
@@ -150,7 +150,7 @@ def campaign(folder: Path, kills: int, seed: int) -> Report:
 
 
 def one_split(folder: Path) -> Project:
-    """A copy of the project on tiny clips, with one split, with clips and epochs enough to be killed between them."""
+    """A copy of the project on tiny clips, with one split, and enough clips and epochs to be killed between them."""
     folder.mkdir(parents=True)
     project = Project(folder)
     project.keep_one_split()
@@ -160,13 +160,13 @@ def one_split(folder: Path) -> Project:
 
 
 def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """The stage's process, if there is one, and its own children."""
+    """The stage's process, if there is one, and its children."""
     try:
         for child in psutil.Process(pid).children(recursive=True):
             if any(argument.startswith("pipeline.") for argument in child.cmdline()):
                 return [child], child.children(recursive=True)
     except psutil.Error:
-        pass  # it ended while it was looked at
+        pass  # it has just ended
     return [], []
 
 
@@ -174,7 +174,7 @@ def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:
 @click.option("--kills", default=200)
 @click.option("--seed", default=1)
 def main(kills: int, seed: int) -> None:
-    """Kill `dvc repro` so many times, and show what was hit where."""
+    """Kill `dvc repro` so many times, and print what was killed where."""
     folder = Path(tempfile.mkdtemp(prefix="kills"))
     report = campaign(folder, kills, seed)
     names = [*TARGETS, *(number.name for number in SIGNALS)]

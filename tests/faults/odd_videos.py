@@ -1,6 +1,6 @@
-"""Films that are odd, yet whole: a reader must show all of them right.
+"""Videos that are odd but intact: a reader must get all of them right.
 
-Each maker is (folder, generator) -> (the film, the numbers that its frames show in order).
+Each maker is (folder, generator) -> (the video, the numbers that its frames show, in order).
 """
 
 from collections.abc import Callable
@@ -45,13 +45,13 @@ LARGE = [(16, 8192), (8192, 16), (16, 4096)]
 
 
 def picked(kind: str) -> Maker:
-    """A maker of films in one of the codecs of `kind`."""
+    """A maker of videos in one of the codecs of `kind`."""
 
     def make(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
         choices = [choice for choice in PICKED[kind] if choice[1] in av.codecs_available]
         suffix, codec, pixels = choices[rng.integers(len(choices))]
         shows = _run(rng, 1 if kind == "one_frame" else int(rng.integers(2, 60)))
-        # x265 gives packets of a film shorter than its reordering times that were never set, which muxers refuse.
+        # For videos shorter than its reordering, x265 leaves packet times unset, which muxers refuse.
         options = {"threads": "1", "x265-params": "log-level=none:bframes=0"}
         return film(folder / f"film.{suffix}", [picture(n) for n in shows], codec, pixels, options), shows
 
@@ -59,19 +59,19 @@ def picked(kind: str) -> Maker:
 
 
 def small(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """1x1 pixels, and little more; the numbers cannot be read."""
+    """1x1 pixels or little more, too small to read the numbers."""
     pictures = [np.full((*SMALL[rng.integers(len(SMALL))], 3), 90, np.uint8)] * int(rng.integers(1, 20))
     return film(folder / "film.mov", pictures, "png", "rgb24"), [0] * len(pictures)
 
 
 def large(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """8192x16 pixels, and the like."""
+    """8192x16 pixels and similar sizes."""
     shows, size = _run(rng, int(rng.integers(2, 8))), LARGE[rng.integers(len(LARGE))]
     return film(folder / f"film.{_one_of(rng, 'avi', 'mkv')}", [picture(n, size) for n in shows]), shows
 
 
 def turned(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """A display matrix that asks for quarter turns."""
+    """A display matrix that rotates by multiples of 90 degrees."""
     turns, shows = int(rng.integers(4)), _run(rng, 12)
     path = folder / f"film.{_one_of(rng, 'mp4', 'mov')}"
     with av.open(str(path), "w") as container:
@@ -82,7 +82,7 @@ def turned(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
 
 
 def resolution(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """A raw stream of parts of several sizes."""
+    """A raw stream whose parts differ in size."""
     suffix, codec, pixels = _one_of(rng, ("mjpeg", "mjpeg", "yuvj420p"), ("h264", "libx264", "yuv420p"))
     shows, data = _run(rng, 30), b""
     for start in range(0, 30, 10):
@@ -95,7 +95,7 @@ def resolution(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
 
 
 def negative_times(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """The first frames have times below zero; MP4 and MOV mean by it that they are not to be shown."""
+    """The first frames have negative times; in MP4 and MOV this means that they are not shown."""
     shows, early = _run(rng, 24), int(rng.integers(1, 12))
     suffix, avoid = _one_of(rng, "mp4", "mov", "mkv", "ts", "avi"), _one_of(rng, "auto", "disabled")
     path = folder / f"film.{suffix}"
@@ -113,7 +113,7 @@ def varying_rate(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
 
 
 def two_films(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """Two video streams; the film is the one that is larger and longer, wherever it lies."""
+    """Two video streams in any order; the larger and longer one counts."""
     shows, path = _run(rng, 30), folder / f"film.{_one_of(rng, 'mkv', 'mp4', 'avi')}"
     small = [np.full((16, 24, 3), 60, np.uint8)] * 3
     parts = [(SIZE, [picture(n) for n in shows]), ((16, 24), small)]
@@ -125,7 +125,7 @@ def two_films(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
 
 
 def with_cover(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """A film that has a picture of its cover besides."""
+    """A video with a cover image."""
     shows, path = _run(rng, 30), folder / f"film.{_one_of(rng, 'mp4', 'mov')}"
     with av.open(str(path), "w") as container:
         order = rng.permutation(2)
@@ -137,7 +137,7 @@ def with_cover(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
 
 
 def with_sound(folder: Path, rng: Generator) -> tuple[Path, list[int]]:
-    """Sound that is longer than the film, or shorter."""
+    """Sound that is longer or shorter than the video."""
     shows, path = _run(rng, 30), folder / f"film.{_one_of(rng, 'mkv', 'mov', 'avi')}"
     with av.open(str(path), "w") as container:
         sound, stream = container.add_stream("pcm_s16le", rate=8000, layout="mono"), _stream(container, "mpeg4", SIZE)
@@ -156,7 +156,7 @@ ODD |= {
 
 
 def _run(rng: Generator, length: int) -> list[int]:
-    """`length` successive numbers, so that a frame of another film would be noticed."""
+    """`length` successive numbers with a random start, so that frames of another video would be noticed."""
     first = int(rng.integers(1, 400))
     return list(range(first, first + length))
 

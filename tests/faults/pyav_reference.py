@@ -1,4 +1,4 @@
-"""Plain PyAV in a loop, each file in a process of its own with limits: the reference for what a file decodes to.
+"""The reference for what a file decodes to: a plain PyAV loop, with each file in its own process with limits.
 
 `python -m tests.faults.pyav_reference SECONDS MEGABYTES` reads names from stdin and answers each with a line of JSON.
 """
@@ -41,9 +41,9 @@ def _film(path: str, which: int) -> dict[str, Any]:
             stream = container.streams.video[which]
             found["header"] = max(stream.frames, 0)
             if "mp4" in container.format.name.split(",") and stream.duration and stream.average_rate:
-                seconds = stream.duration * stream.time_base  # of what is shown: an edit list may hide some frames
+                seconds = stream.duration * stream.time_base  # of the visible part: an edit list may hide frames
                 found["header"] = min(found["header"], round(seconds * stream.average_rate))
-            stream.codec_context.thread_count = 1  # errors are concealed in another way by several threads
+            stream.codec_context.thread_count = 1  # with several threads, errors are concealed differently
             for packet in container.demux(stream):
                 for frame in packet.decode():
                     found["count"] += 1
@@ -54,7 +54,7 @@ def _film(path: str, which: int) -> dict[str, Any]:
 
 
 def _mean(frame: av.VideoFrame) -> float | None:
-    """The brightness of a frame from 0 to 255, whichever way up; None where it cannot be known."""
+    """The mean brightness of a frame, 0 to 255, in any orientation; None if it is unknown."""
     try:
         return round(float(frame.to_ndarray(format="rgb24").mean()), 1)
     except (av.FFmpegError, ValueError, MemoryError):
@@ -62,7 +62,7 @@ def _mean(frame: av.VideoFrame) -> float | None:
 
 
 def _limited(path: str, seconds: float, megabytes: int) -> str:
-    """The answer for one file, from a process that the kernel ends when it takes too long."""
+    """The answer for one file, from a process that the kernel kills when it takes too long."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

@@ -1,4 +1,4 @@
-"""What a run of the DAG leaves: compared with what another left, and watched while it comes into being."""
+"""The outputs of a run of the DAG: compared with those of another run, and watched while they are made."""
 
 import json
 import time
@@ -10,13 +10,13 @@ import psutil
 
 from tests.project import Project
 
-LITTER = 1 << 16  # bytes: no artifact is among what a killed DVC may leave in its cache
-PATIENCE = 120.0  # seconds for what a killed DVC left running
+LITTER = 1 << 16  # bytes that a killed DVC may leave in its cache: too few for any artifact
+PATIENCE = 120.0  # seconds for processes that a killed DVC left running
 
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """What an undisturbed run left, and the seconds from the start of each stage to that of the next."""
+    """The outputs of an undisturbed run, and the seconds from the start of each stage to that of the next."""
 
     lock: str
     metrics: bytes
@@ -25,7 +25,7 @@ class RunOutputs:
 
     @classmethod
     def of(cls, project: Project) -> "RunOutputs":
-        """Run the DAG of `project` to its end."""
+        """Run the DAG of `project` to the end."""
         log, begun = project.folder / "killed.log", dict[str, float]()
         process = project.start("dvc", "repro")
         while process.poll() is None:
@@ -40,7 +40,7 @@ class RunOutputs:
         return cls(_lock(folder), (folder / "data/metrics.json").read_bytes(), _files(folder), seconds)
 
     def differences(self, project: Project) -> Iterator[str]:
-        """All that `project`, whose DAG has come to its end, has otherwise."""
+        """Everything in which `project`, whose DAG has finished, differs."""
         folder = project.folder
         if strays := _strays(folder):
             yield f"processes are left: {strays}"
@@ -60,13 +60,13 @@ class RunOutputs:
             yield f"DVC's locks are held by {holders}"
 
     def litter(self, project: Project) -> set[str]:
-        """What DVC itself, killed, left in its cache: the file by which it tries links, lists of a folder's files."""
+        """What a killed DVC left in its cache: its test file for links, listings of folders."""
         return {name for name in _files(project.folder) - self.files if name.startswith(".dvc/")}
 
 
 @dataclass
 class Watch:
-    """Looks at the work store again and again: a finished entry never changes, an epoch never comes twice."""
+    """Polls the work store: a finished entry never changes, and no epoch is computed twice."""
 
     folder: Path
     entries: dict[Path, tuple[int, int]] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Watch:
     wrongs: list[str] = field(default_factory=list)
 
     def look(self) -> None:
-        """Compare what is there with what was there before."""
+        """Compare the store with its previous state."""
         for path in self.folder.glob("data/.store/*/??/*"):
             if path.parts[-3] == "notes":
                 continue
@@ -109,14 +109,14 @@ def _lock(folder: Path) -> str:
 
 
 def _files(folder: Path) -> frozenset[str]:
-    """The files of data and of DVC, but for its notes of what it did."""
+    """The files in data/ and of DVC, without DVC's logs."""
     found = [path for top in ("data", ".dvc") for path in (folder / top).rglob("*") if path.is_file()]
     names = {str(path.relative_to(folder)) for path in found}
     return frozenset(name for name in names if not name.startswith(".dvc/tmp/"))
 
 
 def _holders(folder: Path) -> set[int]:
-    """The processes that hold DVC's locks; those that have ended do not count, DVC passes over their notes."""
+    """The live processes that hold DVC's locks; DVC itself ignores locks of processes that have ended."""
     locks = json.loads((folder / ".dvc" / "tmp" / "rwlock").read_text())
     notes = [note for reading in locks.get("read", {}).values() for note in reading]
     notes += locks.get("write", {}).values()
@@ -124,7 +124,7 @@ def _holders(folder: Path) -> set[int]:
 
 
 def _strays(folder: Path) -> list[str]:
-    """The processes that run in `folder`, after a while for those that a killed DVC left to finish."""
+    """The processes still running in `folder`, after waiting for those that a killed DVC left behind."""
     end = time.monotonic() + PATIENCE
     while found := [
         process.info["cmdline"]

@@ -1,4 +1,4 @@
-"""Intact films in many codecs and containers, for the corpus to damage: painted, from the demo, and sample clips."""
+"""Intact videos in many codecs and containers, for the corpus to damage: painted, demo and sample clips."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +41,14 @@ CODECS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """An intact film; `painted` if its frames are `picture(0)`, `picture(1)`, ..."""
+    """An intact video; `painted` if its frames are `picture(0)`, `picture(1)`, ..."""
 
     path: Path
     painted: bool
 
 
 def make_sources(folder: Path, seed: int, samples: bool) -> list[Source]:
-    """Films below `folder`: one for each codec that this PyAV can write, four of the demo, and the sample clips."""
+    """Videos in `folder`: one for each codec that this PyAV can write, four of the demo, and the sample clips."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     known = {name: recipe for name, recipe in CODECS.items() if recipe[0] in av.codecs_available}
@@ -66,18 +66,18 @@ def make_sources(folder: Path, seed: int, samples: bool) -> list[Source]:
 
 
 def textured(number: int, rng: np.random.Generator) -> np.ndarray:
-    """`picture(number)` above a strip of noise, which gives an encoder something to code: uint8 (48, 72, 3)."""
+    """`picture(number)` above a strip of noise, so that there is something to encode: uint8 (48, 72, 3)."""
     pixels = picture(number).copy()
     pixels[34:] = rng.integers(0, 256, pixels[34:].shape)
     return pixels
 
 
 def remuxed(film: Path, path: Path, **options: str) -> Path:
-    """The packets of `film` in a new container at `path`."""
+    """Remux the packets of `film` into a new container at `path`."""
     with av.open(str(film)) as source, av.open(str(path), "w", options=options) as container:
         stream = container.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:  # the last one, empty
+            if packet.dts is not None:  # the last packet is empty
                 packet.stream = stream
                 container.mux(packet)
     return path

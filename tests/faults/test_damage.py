@@ -1,4 +1,4 @@
-"""Files that are no longer what was written: not used, named, removed with all their links, and made again."""
+"""Files that changed after they were written: named, not used, removed with all their links, and made again."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from tests.faults.disk import configure, damage, decode, film, flipped, index, i
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Two entries of a file, of which one is for a test to damage, and a folder."""
+    """A store with two file entries, one of which is to be damaged, and a folder entry."""
     opened = Store(tmp_path / "store")
     for key in ("ab12", "cd34"):
         with opened.create("decode", key) as aside:
@@ -59,31 +59,31 @@ def test_a_damaged_entry_is_named_and_not_used(store, capsys, stage, key, name, 
 
 
 @pytest.mark.parametrize("change", ["lost", "added"])
-def test_a_folder_entry_has_the_files_that_were_written(store, capsys, change):
+def test_a_folder_entry_with_a_lost_or_added_file_is_damaged(store, capsys, change):
     folder = store.get("stage1", "ef56")
     (folder / "curve").unlink() if change == "lost" else (folder / "more").touch()
     assert store.find("stage1", "ef56") is None
     assert {"lost": "curve is missing", "added": "more is not part of the entry"}[change] in capsys.readouterr().err
 
 
-def test_small_results_are_read_when_found_even_if_nothing_touched_them(store):
+def test_small_results_are_always_read_when_found(store):
     damage(store.get("stage1", "ef56") / "model", flipped, touched=False)
     assert store.find("stage1", "ef56") is None
 
 
-def test_a_time_alone_is_no_damage(store):
+def test_a_changed_time_alone_is_not_damage(store):
     os.utime(store.get("decode", "ab12"), (0, 0))
     assert store.find("decode", "ab12") is not None
 
 
-def test_an_entry_that_is_older_than_notes_is_used(store):
+def test_an_entry_without_a_note_is_used(store):
     for note in (store.root / "notes").rglob("*.json"):
-        note.unlink() if "ab12" in note.name else note.write_text("[{")  # cut off when the power failed
+        note.unlink() if "ab12" in note.name else note.write_text("[{")  # truncated by a power failure
     assert store.find("decode", "ab12") is not None and store.find("stage1", "ef56") is not None
     assert verify_entries(store, None, store.root).unknown == 3
 
 
-def test_a_kill_between_note_and_entry_keeps_the_epoch_before(store, monkeypatch):
+def test_a_kill_between_note_and_entry_keeps_the_previous_epoch(store, monkeypatch):
     with store.create("stage1-epoch", "ab12") as aside:
         aside.write_text("epoch 1")
 
@@ -98,7 +98,7 @@ def test_a_kill_between_note_and_entry_keeps_the_epoch_before(store, monkeypatch
     assert store.get("stage1-epoch", "ab12").read_text() == "epoch 1"
 
 
-def test_verify_removes_every_link_of_what_is_damaged_and_nothing_else(store, tmp_path, monkeypatch):
+def test_verify_removes_all_links_to_damaged_entries_and_nothing_else(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TAVLAD_STORE", str(store.root))
     cache = tmp_path / "cache"
@@ -121,7 +121,7 @@ def test_verify_removes_every_link_of_what_is_damaged_and_nothing_else(store, tm
     assert CliRunner().invoke(main, ["doctor", "store"]).exit_code == 0
 
 
-def test_verify_names_objects_of_dvc_that_the_store_does_not_hold_and_leaves_them(store, tmp_path):
+def test_verify_names_damaged_dvc_objects_outside_the_store_and_keeps_them(store, tmp_path):
     cache = tmp_path / "cache"
     for content, change in ((b"good", bytes), (b"bad", flipped)):
         digest = hashlib.md5(content).hexdigest()
@@ -132,7 +132,7 @@ def test_verify_names_objects_of_dvc_that_the_store_does_not_hold_and_leaves_the
     assert all(path.exists() for path in verdict.objects)
 
 
-def test_verify_heals_the_links_of_what_a_stage_set_aside(store, tmp_path):
+def test_verify_removes_the_links_to_entries_set_aside_by_a_stage(store, tmp_path):
     publish(store.get("decode", "ab12"), tmp_path / "data" / "a.h5")
     damage(store.get("decode", "ab12"), flipped)
     assert store.find("decode", "ab12") is None and (tmp_path / "data" / "a.h5").exists()
@@ -150,7 +150,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_no_flipped_bit_changes_a_frame_unnoticed(folder):
+def test_no_flipped_bit_changes_a_frame_undetected(folder):
     path = folder / "frames" / "class" / "1.h5"
     content, expected = path.read_bytes(), read_frames_file(path)
     copy, noticed = folder / "copy.h5", 0
@@ -167,7 +167,7 @@ def test_no_flipped_bit_changes_a_frame_unnoticed(folder):
         read_frames_file(copy)
 
 
-def test_decode_makes_only_the_damaged_clip_again(folder):
+def test_decode_recomputes_only_the_damaged_clip(folder):
     first = min(folder.glob("store/decode/*/*"))
     expected = first.read_bytes()
     damage(first, lambda content: content[: len(content) // 2])
@@ -176,8 +176,8 @@ def test_decode_makes_only_the_damaged_clip_again(folder):
     assert first.read_bytes() == expected
 
 
-def test_a_frame_file_of_another_recipe_is_not_taken(folder):
-    """Without a note of its bytes it still says what made it."""
+def test_a_frame_file_of_another_recipe_is_not_used(folder):
+    """Even without a note, the file itself says what made it."""
     first, second = sorted(folder.glob("store/decode/*/*"))
     expected = first.read_bytes()
     first.unlink()

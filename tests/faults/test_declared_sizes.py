@@ -46,7 +46,7 @@ CASES = [
     (predictions, Predictions.load, "ids", (PETA,), TEXT),
     (predictions, Predictions.load, "labels", (PETA,), np.int64),
     (predictions, Predictions.load, "logits", (10**8, 10**8), np.float32),
-    (predictions, Predictions.load, "logits", (1 << 31, 1 << 32), np.float32),  # more bytes than 64 bits count
+    (predictions, Predictions.load, "logits", (1 << 31, 1 << 32), np.float32),  # the number of bytes exceeds 64 bits
     (looks, read_attention, "ids", (PETA,), TEXT),
     (looks, read_attention, "empty", (PETA,), np.float64),
     (looks, read_attention, "attention", (10**5, 10**4, 10**3, 10**3), np.float32),
@@ -85,7 +85,7 @@ def test_another_shape_is_refused_by_name(tmp_path: Path, write, read, name) -> 
 
 
 @pytest.mark.parametrize(("write", "read"), [(predictions, Predictions.load), (looks, read_attention)])
-def test_what_is_right_is_read(tmp_path: Path, write, read) -> None:
+def test_valid_files_are_read(tmp_path: Path, write, read) -> None:
     with h5py.File(tmp_path / "good.h5", "w") as file:
         write(file)
     assert read(tmp_path / "good.h5").ids == ("a",)

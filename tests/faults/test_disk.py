@@ -1,4 +1,4 @@
-"""Disks that are full, read-only, elsewhere or gone: told by name, and nothing good is lost."""
+"""Disks that are full, read-only, on another file system or gone: named in the error, and no good work is lost."""
 
 import errno
 import os
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_decode_stops_before_the_disk_is_full_and_goes_on_when_there_is_room(folder):
+def test_decode_stops_before_the_disk_is_full_and_resumes_when_there_is_space(folder):
     with mounted(folder / "disk", "size=80m") as disk:
         assert decode(folder, disk / "store")[0] == 0
         good = inodes(disk / "store")
@@ -44,14 +44,14 @@ def test_decode_stops_before_the_disk_is_full_and_goes_on_when_there_is_room(fol
         filler = fill(disk, integrity.RESERVE // 2)
         status, _, errors = decode(folder, disk / "store")
         assert status == 1 and "No space left on device" in errors and str(disk / "store") in errors
-        assert "Free some space" in errors and "cannot be used" not in errors  # it is no clip that is at fault
+        assert "Free some space" in errors and "cannot be used" not in errors  # no clip is at fault
         assert inodes(disk / "store") == good
         filler.unlink()
         assert "(1 new)" in decode(folder, disk / "store")[1]
         assert good.items() <= inodes(disk / "store").items() and unfinished(disk / "store") == []
 
 
-def test_a_quota_on_files_is_told_as_such_and_not_as_a_bad_clip(folder):
+def test_a_quota_is_reported_as_such_and_not_as_a_bad_clip(folder):
     status, _, errors = decode(folder, folder / "store", bytes_a_file=1000)
     assert status == 1 and "File too large" in errors and "cannot be used" not in errors
     assert inodes(folder / "store") == {}
@@ -59,7 +59,7 @@ def test_a_quota_on_files_is_told_as_such_and_not_as_a_bad_clip(folder):
 
 
 def test_extract_stops_before_the_disk_is_full(folder, monkeypatch):
-    """With HDF5 writing, the process might crash instead."""
+    """If HDF5 wrote the file itself, the process might crash."""
     assert decode(folder, folder / "store")[0] == 0
     monkeypatch.setattr(extraction, "clip_maps", lambda *_: np.zeros((1, 4, 2, 3, 3), np.float16))
     monkeypatch.setattr(extraction, "load_backbone", lambda _: {})
@@ -85,7 +85,7 @@ def test_extract_stops_before_the_disk_is_full(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOLCK, errno.EMFILE])
-def test_a_disk_that_fails_is_no_clips_fault(folder, monkeypatch, number):
+def test_a_failing_disk_is_not_blamed_on_a_clip(folder, monkeypatch, number):
     assert decode(folder, folder / "store")[0] == 0
     monkeypatch.setattr(extraction, "load_backbone", lambda _: {})
     monkeypatch.setattr(extraction, "folded_backbone", lambda *_: torch.nn.Identity())
@@ -103,8 +103,8 @@ def test_a_disk_that_fails_is_no_clips_fault(folder, monkeypatch, number):
         list(results)
 
 
-def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(integrity, "RESERVE", 0)  # a disk that fills while the file is written
+def test_a_checkpoint_that_does_not_fit_keeps_the_previous_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(integrity, "RESERVE", 0)  # the disk fills up while the file is written
     weight = torch.nn.Parameter(torch.zeros(1 << 18))  # 1 MiB
     optimiser = torch.optim.Adam([weight])
     with mounted(tmp_path / "disk", "size=3m") as disk:
@@ -114,7 +114,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_epoch_before(tmp_path, monkey
         kept = inodes(disk)
         weight.data += 1
         weight.sum().backward()
-        optimiser.step()  # now with moments: 3 MiB
+        optimiser.step()  # now includes Adam's moments: 3 MiB
         with pytest.raises(TavladError, match="No space left on device"):
             state.save(Progress([{"loss": 1.0}, {"loss": 0.5}]), {"weight": weight}, optimiser)
         assert inodes(disk) == kept and unfinished(disk) == []
@@ -128,7 +128,7 @@ def test_an_output_that_cannot_be_written_is_named(folder):
     assert "Traceback" not in errors
 
 
-def test_a_store_that_cannot_be_made_is_named_with_a_way_out(folder):
+def test_a_store_that_cannot_be_created_is_named_with_advice(folder):
     (folder / "file").touch()
     status, _, errors = decode(folder, folder / "file" / "store")
     assert status == 1 and f"{folder}/file" in errors and "$TAVLAD_STORE" in errors and "Traceback" not in errors
@@ -141,7 +141,7 @@ def test_a_folder_without_permission_is_named(folder):
     assert status == 1 and f"{folder}/out/frames" in errors and "Change the permissions" in errors
 
 
-def test_a_store_deleted_while_decoding_is_told_and_the_next_run_starts_anew(folder):
+def test_deleting_the_store_while_decoding_is_reported_and_the_next_run_starts_over(folder):
     store, clips = Store(folder / "store"), read_clips(folder / "clips.csv")
     work = folder / "raw", Sampling(4, 24, 95), Limits(1, 60, 500)
     results = decode_all(store, clips, *work)
@@ -153,7 +153,7 @@ def test_a_store_deleted_while_decoding_is_told_and_the_next_run_starts_anew(fol
     assert [result.new for result in decode_all(again, clips, *work)] == [True, True]
 
 
-def test_a_store_deleted_before_its_entries_are_published_is_told(tmp_path):
+def test_deleting_the_store_before_publishing_is_reported(tmp_path):
     store = Store(tmp_path / "store")
     with pytest.raises(TavladError, match="deleted"):
         shutil.rmtree(store.root)
@@ -174,7 +174,7 @@ def test_a_store_on_another_file_system_gives_the_same_outputs_as_copies(folder)
         assert "(0 new)" in decode(folder, disk / "store")[1]
 
 
-def test_a_copy_that_does_not_fit_leaves_no_half_output(tmp_path):
+def test_a_copy_that_does_not_fit_leaves_no_partial_output(tmp_path):
     store = Store(tmp_path / "store")
     with store.create("decode", "ab12") as aside:
         aside.write_bytes(bytes(1 << 20))
@@ -187,8 +187,8 @@ def test_a_copy_that_does_not_fit_leaves_no_half_output(tmp_path):
         assert [path for path in disk.rglob("*") if path.is_file()] == []
 
 
-def test_clocks_decide_nothing(folder):
-    """Inputs from the future, entries and outputs from 1970."""
+def test_wrong_clocks_have_no_effect(folder):
+    """Inputs with times in the future, entries and outputs from 1970."""
     assert decode(folder, folder / "store")[0] == 0
     before = inodes(folder / "store")
     for path in (folder / "raw").rglob("*.avi"):

@@ -1,4 +1,4 @@
-"""Damage where DVC keeps links of the same file: found, and healed by `tavlad doctor store` and `dvc repro`."""
+"""Damage to files that DVC has linked: found and repaired by `tavlad doctor store` and `dvc repro`."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.whole
 
 @pytest.fixture(scope="module")
 def demo_project(new_project):
-    """A project whose stage `demo` ran."""
+    """A project whose stage `demo` has run."""
     project = new_project("damage")
     project.run("dvc", "repro", "demo")
     return project
@@ -21,10 +21,10 @@ def state(project) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("touched", [True, False], ids=["edited by hand", "rotten on the disk"])
-def test_an_output_that_changed_in_place_is_found_and_made_again(demo_project, touched):
+def test_an_output_changed_in_place_is_found_and_made_again(demo_project, touched):
     before, lock = state(demo_project), (demo_project.folder / "dvc.lock").read_bytes()
     file = min((demo_project.folder / "data" / "demo").glob("*/*.avi"))
-    assert file.stat().st_nlink == 3  # output, store and DVC's cache: all three are damaged
+    assert file.stat().st_nlink == 3  # output, store and DVC's cache share the damaged file
     damage(file, flipped, touched)
     found = demo_project.run("tavlad", "doctor", "store", check=False)
     assert found.returncode == 1 and file.name in found.stderr and "dvc repro" in found.stderr
@@ -34,8 +34,8 @@ def test_an_output_that_changed_in_place_is_found_and_made_again(demo_project, t
     assert demo_project.run("tavlad", "doctor", "store").returncode == 0
 
 
-def test_an_object_of_dvc_that_is_damaged_is_named(demo_project):
-    """`demo` has copies here, so that the store is sound; what DVC holds is a person's to remove."""
+def test_a_damaged_dvc_object_is_named(demo_project):
+    """`demo` is copied here, so the store is intact; removing the object from DVC's cache is up to the user."""
     before, lock = state(demo_project), (demo_project.folder / "dvc.lock").read_bytes()
     name = next(iter(before))
     objects = (path for path in (demo_project.folder / ".dvc" / "cache").rglob("*") if path.is_file())
@@ -53,8 +53,8 @@ def test_an_object_of_dvc_that_is_damaged_is_named(demo_project):
     assert demo_project.run("tavlad", "doctor", "store").returncode == 0
 
 
-def test_an_output_replaced_by_hand_is_made_again_without_damage_to_the_store(demo_project):
-    """Most editors write a new file: the links stay whole."""
+def test_an_output_replaced_by_hand_is_restored_and_the_store_is_intact(demo_project):
+    """Most editors write a new file, so the other links are intact."""
     before = state(demo_project)
     file = min((demo_project.folder / "data" / "demo").glob("*/*.avi"))
     file.unlink()

@@ -1,4 +1,4 @@
-"""Damaged and odd files: the short form of what `make faults` does at length."""
+"""Damaged and odd files: a short version of `make faults`."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.whole
 ROOT = Path(__file__).parents[2]
 
 
-def test_each_file_gives_the_right_frames_or_a_reason(tmp_path):
+def test_every_file_gives_the_right_frames_or_a_reason(tmp_path):
     options = ["--files", "150", "--folder", str(tmp_path / "faults"), "--deadline", "10", "--no-samples"]
     command = [sys.executable, "-m", "tests.faults.fuzz", *options]
     done = subprocess.run(
@@ -23,7 +23,7 @@ def test_each_file_gives_the_right_frames_or_a_reason(tmp_path):
     )
     assert done.returncode == 0 and "150 files, 0 wrongs" in done.stdout, done.stdout + done.stderr
     outcomes = {cells[1].strip(): cells for line in done.stdout.splitlines() if len(cells := line.split("│")) > 5}
-    assert outcomes["endless"][6].strip() == "1" and outcomes["bomb"][7].strip() == "4"  # by deadline, by memory
+    assert outcomes["endless"][6].strip() == "1" and outcomes["bomb"][7].strip() == "4"  # by deadline and memory
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def sources(tmp_path_factory):
     return make_sources(tmp_path_factory.mktemp("films") / "sources", 1, False)
 
 
-def test_the_corpus_follows_from_its_seed(tmp_path, sources):
-    """What is done to films that are there; those that are encoded for it hold random numbers of their containers."""
+def test_the_corpus_is_determined_by_its_seed(tmp_path, sources):
+    """Only for damage to existing videos; newly encoded ones contain random numbers of their containers."""
 
     def written(name: str, seed: int) -> list[tuple[Path, tuple[int, ...], bytes]]:
         cases = corpus(tmp_path / name, 120, seed, sources)

@@ -1,4 +1,4 @@
-"""Files that would run code if they were unpickled, or that point elsewhere: no reader does what they want."""
+"""Files that would run code when unpickled, or that point to other files: no reader falls for them."""
 
 import io
 import pickle
@@ -28,7 +28,7 @@ REFUSALS = (TavladError, ValueError, KeyError, OSError, SafetensorError)
 
 
 class Payload:
-    """Unpickled, it makes a file at `marker`."""
+    """Creates a file at `marker` when unpickled."""
 
     def __init__(self, marker: Path):
         self.marker = marker
@@ -76,7 +76,7 @@ READERS = {
 @pytest.mark.parametrize("write", [bare_pickle, torch_zip, numpy_zip, hdf5])
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("suffix", ["pth", "safetensors", "npz", "h5"])
-def test_no_reader_runs_what_a_file_holds(tmp_path: Path, write, reader: str, suffix: str) -> None:
+def test_no_reader_executes_a_files_contents(tmp_path: Path, write, reader: str, suffix: str) -> None:
     file, marker = tmp_path / f"hostile.{suffix}", tmp_path / "marker"
     write(file, Payload(marker))
     with pytest.raises(REFUSALS):
@@ -84,7 +84,7 @@ def test_no_reader_runs_what_a_file_holds(tmp_path: Path, write, reader: str, su
     assert not marker.exists()
 
 
-def test_the_payload_would_run(tmp_path: Path) -> None:
+def test_the_payload_works(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     for write, load in (
         (bare_pickle, lambda path: pickle.loads(path.read_bytes())),
@@ -98,13 +98,13 @@ def test_the_payload_would_run(tmp_path: Path) -> None:
         marker.unlink()
 
 
-def test_a_recipe_is_text_whatever_it_says(tmp_path: Path) -> None:
+def test_a_recipe_is_only_text(tmp_path: Path) -> None:
     hdf5(tmp_path / "maps.h5", Payload(tmp_path / "marker"))
     assert isinstance(read_maps_recipe(tmp_path / "maps.h5"), str)
     assert not (tmp_path / "marker").exists()
 
 
-def test_frames_are_jpeg_and_nothing_else_that_pillow_reads(tmp_path: Path) -> None:
+def test_frames_are_read_as_jpeg_only(tmp_path: Path) -> None:
     for kind, refused in (("JPEG", False), ("PNG", True), ("GIF", True), ("TIFF", True)):
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, kind)
@@ -117,7 +117,7 @@ def test_frames_are_jpeg_and_nothing_else_that_pillow_reads(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("read", [read_frames_file, lambda path: read_maps(path, 0)])
 def test_an_hdf5_file_cannot_show_the_bytes_of_another(tmp_path: Path, read) -> None:
-    """HDF5 may keep an array in another file, by name: such a file would show what it names as frames or maps."""
+    """HDF5 arrays can be stored in an external file by name, whose contents would then appear as frames or maps."""
     (tmp_path / "secret").write_bytes(bytes(1 << 10))
     with h5py.File(tmp_path / "points.h5", "w") as file:
         outside = [(str(tmp_path / "secret"), 0, 1 << 10)]

@@ -1,4 +1,4 @@
-"""Kills at random moments, in short; `make faults` does it 200 times. And what else runs beside a `dvc repro`."""
+"""Kills at random moments (`make faults` does 200), and runs side by side with `dvc repro`."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ def undisturbed(tmp_path_factory):
 
 
 def said(run: Run, words: str) -> None:
-    """Wait until a run has said so."""
+    """Wait until a run has printed a text."""
     end = time.monotonic() + 120
     while words not in run.output():
         assert time.monotonic() < end, run.output()
@@ -32,7 +32,7 @@ def test_killed_at_random_moments_it_ends_as_if_never_killed(undisturbed, tmp_pa
     assert report.wrongs == [] and len(report.kills) == 6
 
 
-def test_of_two_at_once_the_second_refuses_by_name(tmp_path):
+def test_of_two_concurrent_runs_the_second_refuses_and_names_the_first(tmp_path):
     project = one_split(tmp_path / "project")
     first = Run(project, Watch(project.folder), "decode")
     said(first, "Running stage 'decode'")
@@ -42,14 +42,14 @@ def test_of_two_at_once_the_second_refuses_by_name(tmp_path):
     assert first.process.returncode == 0, first.output()
 
 
-def test_after_dvc_alone_is_killed_the_next_waits_for_the_stage_it_left(undisturbed, tmp_path):
+def test_after_only_dvc_is_killed_the_next_run_waits_for_its_stage(undisturbed, tmp_path):
     project = one_split(tmp_path / "project")
     first = Run(project, Watch(project.folder))
     while not list(project.folder.glob("data/.store/stage1-epoch/*/*")):
         first.wait(0.05)
         assert first.alive, first.output()
     [orphan], _ = family(first.process.pid)
-    orphan.suspend()  # so that it still runs when the next one comes
+    orphan.suspend()  # so that it is still running when the next one starts
     first.strike("dvc", signal.SIGKILL)
     assert orphan.status() == psutil.STATUS_STOPPED
     second = Run(project, first.watch)

@@ -1,4 +1,4 @@
-"""The memory that decoding takes does not grow with the length of a film: an hour against a minute."""
+"""The memory for decoding does not grow with the length of a video: an hour compared with a minute."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from tests.video.painted import picture
 
 ROOT = Path(__file__).parents[2]
 MINUTE, HOUR = 1_500, 90_000  # frames
-BYTES_A_FRAME = 64  # of the tables by which a demuxer finds the packets, at most
+BYTES_A_FRAME = 64  # upper bound for a demuxer's packet index
 CODE = """
 import sys
 from tavlad.video.reader import read_clip
@@ -29,7 +29,7 @@ print(clip.decoded_count, most_held())
 
 
 def long_film(path: Path, frames: int, codec: str) -> Path:
-    """A film of a minute's packets, again and again."""
+    """A video that repeats the packets of one minute."""
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options={"g": "50", "threads": "1", "bf": "0"})
@@ -52,7 +52,7 @@ def long_film(path: Path, frames: int, codec: str) -> Path:
 
 
 def peak(path: Path) -> tuple[int, int]:
-    """The number of frames, and the largest resident size in bytes of a process that reads 25 of them."""
+    """The number of frames, and the peak resident size in bytes of a process that reads 25 of them."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     words = subprocess.run([sys.executable, "-c", CODE, path], env=environment, capture_output=True, check=True).stdout
     count, held = map(int, words.split())
@@ -72,7 +72,7 @@ def test_an_hour_takes_the_memory_of_a_minute(tmp_path, suffix, codec):
 
 
 def peaks_of_timeline(video: Path, model: Path, output: Path) -> tuple[int, int]:
-    """The largest resident sizes in bytes of the decoder and of the model that `tavlad timeline` runs."""
+    """The peak resident sizes in bytes of decoder and model in `tavlad timeline`."""
     words = ["timeline", video, "--model", model, "-o", output, "--window", "8", "--threshold", "0", "--device", "cpu"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-m", "tavlad.cli", *map(str, words)], env=environment)

@@ -1,4 +1,4 @@
-"""Data sets in odd places: names with spaces and accents, links, ten thousand clips in one folder."""
+"""Data sets in unusual places: names with spaces and accents, links, ten thousand clips in one folder."""
 
 import json
 import os
@@ -20,7 +20,7 @@ DATASET = (
 
 
 def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in the new `folder`, with parameters for `index` and `decode`."""
+    """Change to the new `folder`, with parameters for `index` and `decode`."""
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TAVLAD_STORE", str(folder / "data" / ".store"))
@@ -38,7 +38,7 @@ def name_root(root: str) -> None:
 
 
 def films(root: Path, clips: int) -> None:
-    """Two classes of so many clips, each one different."""
+    """Two classes of so many clips, all different."""
     for number in range(2 * clips):
         film(root / ("öffnen" if number % 2 else "zu machen") / f"clip {number}, é #1.avi", 8 + number, 20 * number)
 
@@ -61,7 +61,7 @@ def test_spaces_and_accents_in_the_path_of_the_project(tmp_path, monkeypatch):
     assert {str(path.relative_to("frames"))[:-3] for path in Path("frames").rglob("*.h5")} == ids
 
 
-def test_links_to_videos_and_to_the_root_give_what_the_files_give(tmp_path, monkeypatch):
+def test_links_to_videos_and_to_the_root_work_like_the_files(tmp_path, monkeypatch):
     folder = enter(tmp_path / "project", monkeypatch)
     films(tmp_path / "elsewhere", 3)
     (folder / "raw").symlink_to(tmp_path / "elsewhere")
@@ -76,7 +76,7 @@ def test_links_to_videos_and_to_the_root_give_what_the_files_give(tmp_path, monk
     assert tables[0] == tables[1] == tables[2]
     done = CliRunner().invoke(decode.main, [own_code("decode"), "index/clips.csv", "frames"])
     assert done.exit_code == 0 and "decoded 6 clips (6 new)" in done.stdout, done.output
-    next((tmp_path / "elsewhere").rglob("*.avi")).unlink()  # a link that leads nowhere
+    next((tmp_path / "elsewhere").rglob("*.avi")).unlink()  # leaves a dangling link
     done = CliRunner().invoke(index.main, [own_code("index"), "index"])
     assert "(1 missing)" in done.output
 

@@ -1,4 +1,4 @@
-"""The judge of the corpus finds what it is there to find."""
+"""The checks of the corpus find every kind of error."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def plain(**changes: object) -> dict:
         verdict("either", GOOD, {"films": [{**PLAIN["films"][0], "count": 3}, PLAIN["films"][0]]}),
     ],
 )
-def test_what_may_be_is_not_called_wrong(good):
+def test_acceptable_outcomes_are_not_reported(good):
     assert list(good.wrongs()) == []
 
 
@@ -76,11 +76,11 @@ def test_what_may_be_is_not_called_wrong(good):
         (verdict("as the source", facts(concealed=1), origin=GOOD), "the same bytes gave"),
     ],
 )
-def test_what_must_not_be_is(bad, wrong):
+def test_wrong_outcomes_are_reported(bad, wrong):
     assert any(wrong.split(" .")[0] in found for found in bad.wrongs())
 
 
-def test_losses_without_a_trace_are_seen():
+def test_undetected_losses_are_reported():
     few = {"decoded_count": 10, "header_count": 0}
     assert verdict("either", facts(**few), origin=GOOD).unnoticed
     assert not verdict("either", facts(**few, concealed=1), origin=GOOD).unnoticed
@@ -88,7 +88,7 @@ def test_losses_without_a_trace_are_seen():
     assert not verdict("either", facts(decoded_count=11), origin=GOOD).unnoticed
 
 
-def test_a_reference_that_was_stopped_says_nothing():
+def test_a_stopped_reference_proves_nothing():
     stopped = {"films": [], "error": "ended with status 14"}
     assert verdict("either", GOOD, stopped).unjudged and not list(verdict("either", GOOD, stopped).wrongs())
     assert not verdict("either", Result("no frame decodes"), stopped).unjudged

@@ -1,4 +1,4 @@
-"""What became of a file of the corpus, and whether that may be."""
+"""The outcome for a file of the corpus, and whether it is acceptable."""
 
 import re
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ STOPS = {
     "the decoder crashed": "crashed",
     "the decoder ended": "crashed",
 }
-UNFORESEEN = re.compile(r"[A-Z]\w*: ")  # the name of an exception: a worker's word for what nobody foresaw
-BRIGHTNESS = 5.0  # of 255: what scaling and JPEG may change in the mean of a frame
+UNFORESEEN = re.compile(r"[A-Z]\w*: ")  # the name of an exception: the reason that a worker gives for unforeseen errors
+BRIGHTNESS = 5.0  # of 255: change in a frame's mean brightness that scaling and JPEG may cause
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the stage made of one file: `reason` it cannot be used for, `facts` and `frames` where it decoded."""
+    """The stage's result for one file: the `reason` why it cannot be used, or `facts` and `frames` if it decoded."""
 
     reason: str | None
     facts: dict[str, Any] | None = None
@@ -42,7 +42,7 @@ class Result:
 
 
 def stored(found: making.Result, reason: str | None) -> Result:
-    """The result of one clip as `decode_all` gives it; `reason` is why the stage would not use it."""
+    """The result of one clip from `decode_all`; `reason` is why the stage would not use it."""
     if found.path is None:
         return Result(found.reason)
     return Result(reason, read_frame_facts(found.path), read_frames_file(found.path))
@@ -50,10 +50,10 @@ def stored(found: making.Result, reason: str | None) -> Result:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A file with what came of it.
+    """A file and its outcome.
 
-    `origin` is what the film gave that it was made from, `plain` the answer of plain PyAV (None: not asked), `sampled`
-    the number of frames to be taken.
+    `origin` is the result for its source video, `plain` the answer of plain PyAV (None: not asked), `sampled` is
+    the number of frames to take.
     """
 
     case: Case
@@ -65,13 +65,13 @@ class Verdict:
 
     @property
     def unjudged(self) -> bool:
-        """Whether plain PyAV was stopped by limits of its own, and there are frames that it says nothing of."""
+        """Whether the reference was stopped by its own limits, so that the frames cannot be compared."""
         stopped = self.plain is not None and "ended with status" in (self.plain.get("error") or "")
         return stopped and self.result.facts is not None
 
     @property
     def unnoticed(self) -> bool:
-        """Whether more frames are gone than may be, and no count, error or flag tells of it."""
+        """Whether more frames are lost than allowed without any count, error or flag that shows it."""
         facts = self.result.facts or {}
         if self.result.outcome != "frames" or not (self.origin and self.origin.facts):
             return False
@@ -79,7 +79,7 @@ class Verdict:
         return few and not facts["corrupt"] and not facts["concealed"]
 
     def wrongs(self) -> Iterator[str]:
-        """Everything that must not have happened."""
+        """Everything that is wrong with the outcome."""
         reason, facts, frames = self.result.reason, self.result.facts, self.result.frames
         if reason is not None and (not reason.strip() or "\n" in reason):
             yield f"the reason is {reason!r}"
@@ -100,7 +100,7 @@ class Verdict:
     def _wrong_failure(self, reason: str) -> Iterator[str]:
         expect = self.case.expect
         if UNFORESEEN.match(reason):
-            yield f"an error that nobody foresaw: {reason}"
+            yield f"an unforeseen error: {reason}"
         if expect in ("these", "as many"):
             yield f"is whole, but was refused: {reason}"
         elif expect == "as the source" and not (self.origin and self.origin.reason == reason):
@@ -111,7 +111,7 @@ class Verdict:
     def _wrong_frames(self, facts: dict[str, Any], frames: np.ndarray) -> Iterator[str]:
         count, shows = facts["decoded_count"], self.case.shows
         if self.case.expect in ("a reason", "an end"):
-            yield f"is no film, but {count} frames were taken from it"
+            yield f"is not a video, but {count} frames were taken from it"
         elif self.case.expect == "as the source":
             yield from _other_than(self.origin, facts, frames)
         elif self.case.expect == "either":
@@ -128,7 +128,7 @@ class Verdict:
 def _other_than(origin: Result | None, facts: dict[str, Any], frames: np.ndarray) -> Iterator[str]:
     if not origin or not origin.facts or not np.array_equal(origin.frames, frames):
         yield "gives other frames than the same bytes gave before"
-    elif repr(origin.facts) != repr(facts):  # as text: times may be nan
+    elif repr(origin.facts) != repr(facts):  # compared as text, because times may be NaN
         yield f"the same bytes gave {origin.facts} and now {facts}"
 
 
@@ -141,7 +141,7 @@ def _other_than_plain(plain: dict[str, Any], facts: dict[str, Any], frames: np.n
         return
     if facts["header_count"] not in [film["header"] for film in films]:
         yield f"the header was read as {facts['header_count']}, plain PyAV says {[film['header'] for film in films]}"
-    if facts["corrupt"] or facts["concealed"]:  # what fills a hole depends on the buffers that are free
+    if facts["corrupt"] or facts["concealed"]:  # the concealment of errors depends on which buffers are free
         return
     seen = frames.mean((1, 2, 3)).round(1).tolist()
     meant = [[film["means"][index] for index in facts["indices"]] for film in films]
