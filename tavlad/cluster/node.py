@@ -22,9 +22,11 @@ Contents = Mapping[str, bytes]  # of the inputs of a dataclass, by the names of 
 class Filler(Protocol):
     """What a stage has loaded once, to make the files of many clips."""
 
-    digest_of: Callable[[Path], str]  # of a clip's input
+    @staticmethod
+    def digest_of(path: Path, /) -> str:
+        """The digest of a clip's input, by which it is known."""
 
-    def fill(self, path: Path, key: str, one: Any) -> str:
+    def fill(self, path: Path, key: str, one: Any, /) -> str:
         """Write one clip's file, which says that `key` made it, to a new `path`; why there is none, or ""."""
 
 

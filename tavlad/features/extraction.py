@@ -82,8 +82,6 @@ class Passes:
 class Extractor:
     """The network, loaded once, and the steps from a clip's frames to its file of maps."""
 
-    digest_of = staticmethod(read_frames_recipe)  # of a file of frames, as `Frames` has it
-
     def __init__(self, wanted: Extraction, passes: Passes):
         if wanted.deterministic:
             devices.make_deterministic()
@@ -92,6 +90,11 @@ class Extractor:
         self.wanted, self.batch, self._turn = wanted, passes.batch, threading.Lock()
         params = {name: value for name, value in asdict(wanted).items() if name != "backbone"}
         self.facts = {"backbone": wanted.backbone.digest, "params": params}
+
+    @staticmethod
+    def digest_of(path: Path) -> str:
+        """The digest of a file of frames, as `Frames` has it: what it was made by."""
+        return read_frames_recipe(path)
 
     def read(self, frames: Frames) -> np.ndarray:
         """Frames uint8 (T,H,W,3)."""

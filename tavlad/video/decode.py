@@ -119,10 +119,13 @@ def job_of(sampling: Sampling, wanted: Sequence[tuple[Video, Path, str]]) -> Job
 class Decoder:
     """One supervised process, which decodes one clip after the other."""
 
-    digest_of = staticmethod(file_digest)  # of a video, as stage index notes it
-
     def __init__(self, sampling: Sampling, limits: Limits):
         self.sampling, self.process = sampling, Supervised(decode_file, limits.deadline, limits.megabytes)
+
+    @staticmethod
+    def digest_of(path: Path) -> str:
+        """The digest of a video, as stage index notes it."""
+        return file_digest(path)
 
     def fill(self, path: Path, key: str, video: Video) -> str:
         """Write the frame file of one clip; why there is none, or ""."""

@@ -1,0 +1,122 @@
+"""What Ray costs a clip: the engines `local` and `ray`, of this machine alone, take turns in one process.
+
+Both are started before the clock; then each makes a round of clips, the other having nothing to do. Of each the fewest
+seconds of a round count. The table has the ratio, whether all bytes are equal, and the memory that the driver held
+after the first and after the last round. Two cores say what the way through Ray costs, and nothing of speed-up.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from benchmarks.place import Sizes, Workplace, workplace
+from tavlad import console
+from tavlad.cluster.driver import spread
+from tavlad.cluster.nodes import Slice
+from tavlad.cluster.session import Cluster
+from tavlad.features import extraction
+from tavlad.features.backbone import backbone_digest
+from tavlad.features.cache import read_maps_recipe
+from tavlad.store.inputs import Input
+from tavlad.store.making import Result, made_all
+from tavlad.store.recipes import file_digest
+from tavlad.store.store import Store
+from tavlad.video import decode
+from tavlad.video.frames import read_frames_recipe
+
+Run = Callable[[Store, Callable[[Any], Any], int], Iterator[Result]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one stage: the least seconds a clip on each engine, equal files of so many, and the driver's bytes."""
+
+    stage: str
+    local: float
+    ray: float
+    equal: int
+    clips: int
+    first: int
+    last: int
+
+
+@click.command(help=__doc__)
+@click.option("--rounds", default=6, show_default=True, type=click.IntRange(min=2))
+@click.option("--decoded", default=40, show_default=True, help="Clips that are decoded in a round.")
+@click.option("--extracted", default=4, show_default=True, help="Clips of which maps are made in a round.")
+def main(rounds: int, decoded: int, extracted: int) -> None:
+    """The module's docstring is the help."""
+    with workplace(Sizes()) as place:
+        actors = Slice(1, 0, 1), Slice(place.cores, 0, place.cores + 1)
+        engines = (
+            partial(spread, opener=decode.Decoder, cluster=Cluster("", False), wanted=actors[0]),
+            partial(
+                spread,
+                opener=extraction.Extractor,
+                cluster=Cluster("", False),
+                wanted=actors[1],
+                precision=place.precision,
+            ),
+        )
+        rows = [
+            measured("decode", partial(_decoded, place), engines[0], rounds, decoded),
+            measured("extract", partial(_extracted, place), engines[1], rounds, extracted),
+        ]
+    heads = ("stage", "ray / local, a clip", "local", "bytes equal", "driver, first round", "last round")
+    console.table("", heads, map(_row, rows))
+
+
+def measured(stage: str, run: Run, engine: Callable[[Any], Any], rounds: int, clips: int) -> Measured:
+    """Rounds of `clips` by both engines in turns, after one that does not count."""
+    count = clips * (rounds + 1)
+    stores = Store(Path(f"local-{stage}").absolute()), Store(Path(f"ray-{stage}").absolute())
+    running = run(stores[0], lambda make: make, count), run(stores[1], engine, count)
+    seconds, results, memory = (list[float](), list[float]()), (list[Result](), list[Result]()), list[int]()
+    for _ in range(rounds + 1):
+        for one, times, found in zip(running, seconds, results, strict=True):
+            start = time.perf_counter()
+            found += islice(one, clips)
+            times.append(time.perf_counter() - start)
+        memory.append(psutil.Process().memory_info().rss)
+    for one, found in zip(running, results, strict=True):
+        found += one  # to its end, where it has none
+    files = [{one.name: one.path.read_bytes() for one in found if one.path} for found in results]
+    equal = sum(files[0][name] == files[1].get(name) for name in files[0])
+    local, ray = (min(times[1:]) / clips for times in seconds)
+    return Measured(stage, local, ray, equal, count, memory[1], memory[-1])
+
+
+def _decoded(place: Workplace, store: Store, engine: Callable[[Any], Any], count: int) -> Iterator[Result]:
+    numbers, files = place.decode, [Input(path, file_digest(path)) for path in place.videos]
+    each = {str(one): decode.Video(str(one), files[one % len(files)]) for one in range(count)}
+    sampling = decode.Sampling(numbers.frames, numbers.short_side, numbers.jpeg_quality)
+    limits = decode.Limits(place.cores, numbers.deadline, numbers.memory)
+    return made_all(store, "decode", engine(decode.make_frames), sampling, each, limits, read_frames_recipe)
+
+
+def _extracted(place: Workplace, store: Store, engine: Callable[[Any], Any], count: int) -> Iterator[Result]:
+    numbers, files = place.extract, [place.frames / f"{one}.h5" for one in range(len(place.videos))]
+    inputs = [Input(path, read_frames_recipe(path)) for path in files]
+    each = {str(one): extraction.Frames(str(one), inputs[one % len(inputs)]) for one in range(count)}
+    backbone = Input(place.backbone, backbone_digest(place.backbone))
+    settings = numbers.features, place.precision, numbers.deterministic, 1, numbers.seed, numbers.crop
+    wanted = extraction.Extraction(backbone, *settings)
+    passes = extraction.Passes(place.device, numbers.batch, numbers.workers + 1)
+    return made_all(store, "extract", engine(extraction.make_maps), wanted, each, passes, read_maps_recipe)
+
+
+def _row(one: Measured) -> console.Row:
+    memory = (f"{size / 1e6:.0f} MB" for size in (one.first, one.last))
+    speed = f"{1000 * one.local:.0f} ms"
+    return console.Row((one.stage, f"{one.ray / one.local:.2f}", speed, f"{one.equal} of {one.clips}", *memory))
+
+
+if __name__ == "__main__":
+    main()
