@@ -137,6 +137,12 @@ def test_plots_are_pictures_on_a_page_that_opens_offline(whole):
     assert whole.run("git", "status", "--porcelain").stdout == "" and not whole.network_log.exists()
 
 
+def test_the_python_of_the_readme_runs(whole):
+    (code,) = re.findall(r"```python\n(.*?)```", (whole.folder / "README.md").read_text(), re.DOTALL)
+    printed = whole.run("python", "-c", f"{code}\nprint(*logits.shape, *attention.shape)").stdout.split()
+    assert len(printed) == 2 + 2 + 3 and printed[2:4] == ["1", "8"] and printed[4] == "4"
+
+
 def test_predict_gives_the_logits_of_predictions_h5(whole):
     held_out = Predictions.load(whole.folder / "data" / "evaluate" / "split1" / "predictions.h5")
     clips = [f"data/demo/{clip}.avi" for clip in held_out.ids[:3]]

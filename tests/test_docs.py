@@ -1,4 +1,4 @@
-"""docs/architecture.md names what is there, and the rooms import as its picture says."""
+"""Pages name and link what exists, and packages import as the picture in docs/architecture.md says."""
 
 import ast
 import re
@@ -15,6 +15,12 @@ def test_functions_are_where_the_page_says():
     assert len(named) > 10
     for file, name in named:
         assert re.search(rf"^(def|class) {name}\b", (ROOT / file).read_text(), re.MULTILINE), (file, name)
+
+
+def test_links_lead_to_files():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
 
 
 def test_rooms_import_from_rooms_below_them_only():
