@@ -49,6 +49,8 @@ def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The keys of a well-formed params.yaml that do not go together, each with the reason."""
     if p["engine"] == "ray" and p["ray"]["gpus"] and p["device"] == "cpu":
         yield "ray.gpus", "the actors' GPUs are of no use with device: cpu"
+    if p["engine"] == "ray" and not p["ray"]["gpus"] and p["device"] == "cuda":
+        yield "ray.gpus", "device: cuda needs GPUs for the actors"
     if p["crop"] > p["short_side"]:
         yield "crop", f"a crop of {p['crop']} pixels does not fit into frames with a short side of {p['short_side']}"
     if p["codebook"]["descriptors"] < p["clusters"]:

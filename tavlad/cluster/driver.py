@@ -12,7 +12,7 @@ from typing import Any
 
 from tavlad import console
 from tavlad.cluster.node import Contents, Filled, Filler, Hand, inputs_of, moved
-from tavlad.cluster.nodes import Node, Slice, accepted, is_any_alive
+from tavlad.cluster.nodes import LOST, Node, Slice, accepted, require_alive
 from tavlad.cluster.rates import Rates
 from tavlad.cluster.session import Cluster, connected
 from tavlad.errors import TavladError
@@ -23,7 +23,6 @@ Opener = Callable[[Any, Any], Filler]
 AGAIN = 2  # times that a clip is given again to an actor that ended with it, and was restarted
 LARGEST = 2 << 30  # bytes of an input that are sent to a node which does not see it
 PATIENCE = 20.0  # seconds without news, after which the driver looks whether there still are nodes
-LOST = "no node that may work is left. All finished work is kept: start them (`ray start`), and run `dvc repro` again."
 
 
 def spread(
@@ -100,8 +99,9 @@ def _flow(
     while pending:
         news, _ = ray.wait([*pending], timeout=PATIENCE)
         if not news:
-            if not is_any_alive(ray, nodes):
-                raise TavladError(LOST)
+            require_alive(ray, nodes)
+            if not clips:
+                console.warn("no process has started yet; `ray status` shows who has the CPUs")
             continue
         member, clip = pending.pop(news[0])
         filled = None

@@ -1,9 +1,7 @@
 """What runs on the nodes of a cluster: the question what a node computes with, and the actors that do the work."""
 
-import atexit
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tavlad.store.inputs import Input
-from tavlad.store.locking import host
+from tavlad.store.locking import host, scratch
 from tavlad.store.recipes import ROOT, made_by
 from tavlad.store.store import processor
 
@@ -65,8 +63,8 @@ class Hand:
     """An actor: the network, or a supervised decoder, and the clips that it is given, one call for each."""
 
     def __init__(self, opener: Callable[[Any, Any], Filler], arguments: Any, speed: Any):
-        self.folder = Path(tempfile.mkdtemp(prefix="tavlad-"))
-        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        self.scratch = scratch()  # left only when this process ends; then others of this machine sweep it
+        self.folder = self.scratch.__enter__()
         sent = {name: sent_with_code(ROOT, name, one) for name, one in inputs_of(arguments).items()}
         self.filler = opener(moved(arguments, sent), speed)
 

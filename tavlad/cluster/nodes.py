@@ -10,7 +10,10 @@ from tavlad.errors import TavladError
 
 KINDS = ("processor", "GPU")  # where they differ, sums are rounded otherwise, and no more
 MIXED = "ray.mixed: true lets several kinds share the work; bytes then depend on who made a clip"
-ADVICE = "Install the same releases on every node (Python, ray, and `pip install -e .`), or leave the node out."
+ADVICE = (
+    "Install the same releases on every node. Where `precision: auto` differs, name one. `ray status` shows the nodes."
+)
+LOST = "no node that may work is left. All finished work is kept: start them (`ray start`), and run `dvc repro` again."
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def difference_of(there: Mapping[str, str], mine: Mapping[str, str], mixed: bool
     return f"{words}. {MIXED}" if set(names) & {*KINDS} else words
 
 
-def is_any_alive(ray: Any, nodes: Mapping[str, Node]) -> bool:
-    """Whether one of `nodes` is still there."""
-    return any(one["Alive"] and one["NodeID"] in nodes for one in ray.nodes())
+def require_alive(ray: Any, nodes: Mapping[str, Node]) -> None:
+    """Raise a TavladError if none of `nodes` is still there."""
+    if not any(one["Alive"] and one["NodeID"] in nodes for one in ray.nodes()):
+        raise TavladError(LOST)

@@ -21,5 +21,5 @@ class Rates:
         """A line for each node."""
         seconds = time.monotonic() - self.started
         for node, clips in self.clips.most_common():
-            name = self.names.get(node, "lost with their processes")
+            name = self.names.get(node, "on no node")
             console.done(f"{name}: {clips} clips, {clips / seconds:.1f} clips/s")

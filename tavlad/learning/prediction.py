@@ -1,8 +1,6 @@
 """The classes of any video files: decoded ahead as stage decode does it, scored one by one as evaluate does it."""
 
 import os
-import shutil
-import tempfile
 import traceback
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -20,7 +18,7 @@ from tavlad import device as devices
 from tavlad.errors import InputError, TavladError, is_gpu_failure
 from tavlad.learning.scoring import Scorer
 from tavlad.prediction import Prediction
-from tavlad.store.locking import locked, own_folder, sweep_folders
+from tavlad.store.locking import scratch
 from tavlad.video.decode import decode_clip
 from tavlad.video.jpeg import load_frames
 from tavlad.video.workers import Failure, supervise
@@ -131,20 +129,3 @@ def _ranked(path: str, logits: np.ndarray, scorer: Scorer) -> Prediction:
     order = np.argsort(-logits, kind="stable")
     classes = tuple(scorer.facts.classes[place] for place in order)
     return Prediction(path, classes, tuple(probabilities[order].tolist()), tuple(logits[order].tolist()))
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """A folder for frames on their way from decoder to model; those of killed runs go first."""
-    shared = Path(tempfile.gettempdir(), f"tavlad-{os.getuid()}")
-    shared.mkdir(mode=0o700, exist_ok=True)
-    if shared.lstat().st_uid != os.getuid():
-        raise TavladError(f"{shared} belongs to another user: set TMPDIR to a folder of your own.")
-    with locked(shared / "starting", lambda: None):  # or one would sweep what another has not yet locked
-        sweep_folders(shared)
-        folder, lock = own_folder(shared)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from tavlad.learning.inference import logits_of, maps_of_frames
-from tavlad.learning.prediction import DEADLINE, MEGABYTES, gpu_named, scratch
+from tavlad.learning.prediction import DEADLINE, MEGABYTES, gpu_named
 from tavlad.learning.scoring import Scorer
+from tavlad.store.locking import scratch
 from tavlad.video.grid import Grid, grid_of
 from tavlad.video.jpeg import unpacked
 from tavlad.video.opening import BadVideo

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tavlad.errors import TavladError
+
 MACHINE_ID = Path("/etc/machine-id")
 FORGOTTEN = 7 * 24 * 3600.0  # seconds after which another machine's scratch folder may be removed
 
@@ -76,6 +78,23 @@ def sweep_folders(folder: Path) -> None:
             continue  # the owner is alive
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder of this process below $TMPDIR, which goes with the block; those of killed processes go first."""
+    shared = Path(tempfile.gettempdir(), f"tavlad-{os.getuid()}")
+    shared.mkdir(mode=0o700, exist_ok=True)
+    if shared.lstat().st_uid != os.getuid():
+        raise TavladError(f"{shared} belongs to another user: set TMPDIR to a folder of your own.")
+    with locked(shared / "starting", lambda: None):  # or one would sweep what another has not yet locked
+        sweep_folders(shared)
+        folder, lock = own_folder(shared)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def sweep_foreign_folders(folder: Path) -> None:

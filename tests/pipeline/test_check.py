@@ -38,6 +38,7 @@ def write(path: Path, changes: dict) -> Path:
         ({"attention": "none", "stage2.train": ["fc"]}, ["stage2.train", "no fc"]),
         ({"temporal": "sum", "attention": "decoupled", "stage2.train": ["gru", "fc"]}, ["no fc and no gru"]),
         ({"engine": "ray", "ray.gpus": 1.0, "device": "cpu"}, ["ray.gpus", "device: cpu"]),
+        ({"engine": "ray", "device": "cuda"}, ["ray.gpus", "needs GPUs"]),
         ({"engine": "spark", "ray.cpus": 0}, ["engine", "ray.cpus"]),
         ({"ray.address": "ray://head:10001"}, ["ray.address"]),
         ({"atention": "none"}, ["atention", "no stage reads it"]),
