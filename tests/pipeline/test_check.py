@@ -144,3 +144,15 @@ def test_a_dag_without_splits_says_how_they_are_written(tmp_path: Path, text: st
 
 def test_the_dag_that_is_shipped_trains_the_splits_of_the_demo() -> None:
     assert read_trained_splits(ROOT / "dvc.yaml") == list(SPLITS)
+
+
+def test_of_a_table_its_columns_say_which_splits_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "dvc.yaml"
+    file.write_text("vars:\n  - splits: {split: [split1, split2, split3]}\n")
+    trained = read_trained_splits(file)
+    check_splits(trained, "csv", tmp_path, file)  # labels.csv may be made by a stage yet to come
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    check_splits(trained, "csv", tmp_path, file)
+    (tmp_path / "labels.csv").write_text("path,label,split\n")
+    with pytest.raises(TavladError, match=r"split2, split3 of .* are not among the splits of this layout, split1: "):
+        check_splits(trained, "csv", tmp_path, file)

@@ -10,6 +10,7 @@ from pipeline.index import main
 from tavlad.data import table
 from tavlad.store import integrity
 from tests.stages import own_code
+from tests.video.painted import film, picture
 
 PARAMS = """
 dataset:
@@ -117,3 +118,34 @@ def test_parameters_of_the_wrong_kind_are_refused(project: Path, exclude: str, s
     result = run(project, exclude, seed)
     assert result.exit_code == 1
     assert not (project / "out").exists()
+
+
+TABLE = ["path,label,start,end,split", *(f"{n}.avi,{'ab'[n % 2]},0,1,{'train' if n < 4 else 'test'}" for n in range(8))]
+
+
+def test_segments_are_held_to_their_videos_and_splits_to_dvc_yaml(project: Path) -> None:
+    for number in range(8):
+        film(project / "videos" / f"{number}.avi", [picture(frame) for frame in range(30)])
+    csv = project / "videos/labels.csv"
+    csv.write_text("\n".join([*TABLE, "7.avi,b,1,8,test"]))
+    changes = {"layout: folders": "layout: csv", 'groups: "(p.)_"': 'groups: ""', "validation: 0.25": "validation: 0"}
+    params = PARAMS
+    for before, after in changes.items():
+        params = params.replace(before, after)
+    (project / "params.yaml").write_text(params.format(exclude="", seed=0))
+    result = CliRunner().invoke(main, [own_code("index"), "out"])
+    assert result.exit_code == 1
+    assert "labels.csv:10: 1 to 8 s is beyond the end of the video, at 1.2 s" in result.stderr
+
+    csv.write_text("\n".join(TABLE))
+    (project / "dvc.yaml").write_text("vars:\n  - splits: {split: [split1, split2]}\n")
+    result = CliRunner().invoke(main, [own_code("index"), "out"])
+    assert result.exit_code == 1 and "change line 2 of dvc.yaml to\n  - splits: {split: [split1]}" in result.stderr
+    assert not (project / "out").exists()
+
+    (project / "dvc.yaml").write_text("vars:\n  - splits: {split: [split1]}\n")
+    result = CliRunner().invoke(main, [own_code("index"), "out"])
+    assert result.exit_code == 0, result.stderr
+    assert "8 clips (0 missing) of 2 classes; split1 4 train, 4 test" in result.stdout
+    assert (project / "out/clips.csv").read_text().splitlines()[1].endswith(",present,0,1")
+    assert "split2.csv" not in written(project)
