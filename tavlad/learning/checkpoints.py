@@ -1,4 +1,4 @@
-"""A model on disk with its curve, and the state after an epoch from which a killed training goes on."""
+"""A model on disk with its curve, and the state after each epoch from which an interrupted training resumes."""
 
 import json
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from tavlad.store.making import Place
 
 @dataclass(frozen=True)
 class Facts:
-    """What a checkpoint knows besides its weights; `precision` is the parameter, which each device reads for itself.
+    """The metadata of a checkpoint; `precision` is the parameter, which each device resolves for itself.
 
-    The frame path (frames to jpeg_quality) is None after stage 1, which has seen no frame.
+    The preprocessing of frames (frames to jpeg_quality) is None after stage 1, which reads no frames.
     """
 
     classes: tuple[str, ...]
@@ -35,7 +35,7 @@ class Facts:
 
 
 def save_checkpoint(file: Path, model: TAVLAD, facts: Facts) -> None:
-    """Write the model's state, its settings and `facts` to `file`; the same input gives the same bytes."""
+    """Write the model's state, its settings and `facts` to `file`; equal input gives equal bytes."""
     # one metadata key: safetensors writes several in random order
     header = json.dumps(
         {"model": {**asdict(model.settings), "clusters": model.clusters}, "facts": asdict(facts)}, sort_keys=True
@@ -45,7 +45,7 @@ def save_checkpoint(file: Path, model: TAVLAD, facts: Facts) -> None:
 
 
 def load_checkpoint(path: Path) -> tuple[TAVLAD, Facts]:
-    """The model in evaluation mode, and its facts, from a checkpoint file or from the folder of a stage's split."""
+    """The model in evaluation mode, and its facts, from a checkpoint file or the folder that contains it."""
     return TAVLAD.from_checkpoint(path), read_facts(path)
 
 
@@ -84,16 +84,16 @@ class Progress:
 
 
 class EpochState:
-    """Parameters, Adam's moments, the curve, the best weights. There is no random state: each epoch seeds itself.
+    """Parameters, Adam's moments, the curve and the best weights; no random state, as each epoch is seeded.
 
-    Process 0 alone has a `place`: it writes, and reads for all of them.
+    Only process 0 has a `place`: it writes the state, and reads it for all processes.
     """
 
     def __init__(self, place: Place | None):
         self.place = place
 
     def save(self, progress: Progress, named: Named, optimiser: torch.optim.Adam) -> None:
-        """Replace the stored state by that of the epoch just finished."""
+        """Replace the stored state with that of the epoch just finished."""
         if self.place is None:
             return
         tensors = {f"weight.{name}": parameter.detach() for name, parameter in named.items()}
@@ -107,33 +107,33 @@ class EpochState:
             save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, aside, metadata={"tavlad": header})
 
     def load(self, named: Named, optimiser: torch.optim.Adam) -> Progress:
-        """Put the stored state into the parameters and the optimiser; an empty progress where nothing is stored."""
+        """Load the stored state into the parameters and the optimiser; an empty progress if nothing is stored."""
         stored = from_first(self._read)
         if stored is None:
             return Progress()
         curve, tensors = stored
         for name, parameter in named.items():
-            with torch.no_grad():  # not by way of `.data`: a folded copy must notice
+            with torch.no_grad():  # not through `.data`: folded copies must notice the change
                 parameter.copy_(tensors[f"weight.{name}"])
             optimiser.state[parameter] = _moments(tensors, name, parameter)
         best = {name: tensors[f"best.{name}"].to(p.device) for name, p in named.items() if f"best.{name}" in tensors}
         return Progress(curve, best or None)
 
     def _read(self) -> tuple[list[Row], dict[str, Tensor]] | None:
-        """The stored curve and tensors; None where nothing is stored."""
+        """The stored curve and tensors; None if nothing is stored."""
         path = self.place.kept() if self.place else None
         if path is None:
             return None
         with safe_open(path, framework="pt") as opened:
             curve = json.loads(opened.metadata()["tavlad"])["curve"]
-            return curve, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+            return curve, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
 
 
 def _moments(tensors: dict[str, Tensor], name: str, parameter: Tensor) -> dict[str, Any]:
-    """Adam's state of one parameter; empty for one without a gradient (the fc bias: CAMs leave it out)."""
+    """Adam's state of one parameter; empty for one without gradients (the fc bias, which CAMs do not use)."""
     stored = {moment: f"adam.{moment}.{name}" for moment in ("step", "exp_avg", "exp_avg_sq")}
     moments = {moment: tensors[key] for moment, key in stored.items() if key in tensors}
-    # Adam keeps its step count on the CPU, its moments beside the parameter
+    # Adam keeps its step count on the CPU, its moments on the parameter's device
     return {moment: value if moment == "step" else value.to(parameter.device) for moment, value in moments.items()}
 
 

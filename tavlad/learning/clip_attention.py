@@ -10,9 +10,9 @@ import numpy as np
 
 from tavlad.store.hdf5 import created, opened_hdf5
 
-# kind of value (O: text) and number of axes
+# dtype kind (O: text) and number of dimensions
 FORM = {"ids": ("O", 1), "empty": ("f", 1), "confident": ("f", 1), "attention": ("f", 4), "winners": ("O", 2)}
-SWELLS = 1032  # the most that one byte of deflate becomes
+SWELLS = 1032  # the largest expansion of one byte by deflate
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class ClipAttention:
     """One clip: attention float32 (T, H, W), which sums to 1 over each frame, and the winning ImageNet classes (T).
 
     Both are None without attention. `empty` is the share of the K clusters that are nearest to no descriptor of the
-    clip, `confident` the share of its descriptors that one cluster takes with more than 0.99; NaN without VLAD.
+    clip, `confident` the share of its descriptors assigned to one cluster with p > 0.99; NaN without VLAD.
     """
 
     attention: np.ndarray | None
@@ -37,7 +37,7 @@ def save_attention(path: Path, ids: Sequence[str], attended: Sequence[ClipAttent
         file.create_dataset("empty", data=np.array([one.empty for one in attended]))
         file.create_dataset("confident", data=np.array([one.confident for one in attended]))
         if attended[0].attention is not None:
-            maps = np.stack([one.attention for one in attended])  # type: ignore[misc] # None is for all of them or none
+            maps = np.stack([one.attention for one in attended])  # type: ignore[misc] # all are None or none is
             file.create_dataset("attention", data=maps, shuffle=True, compression="gzip", compression_opts=1)
             file.create_dataset("winners", data=[list(one.winners or ()) for one in attended], dtype=text)
 
@@ -55,7 +55,7 @@ class SavedAttention:
 
 
 def read_attention(path: Path) -> SavedAttention:
-    """What `evaluate` saved at `path`; ValueError with its path if it holds anything else."""
+    """Read what `evaluate` saved at `path`; ValueError naming it if it holds anything else."""
     with opened_hdf5(path) as file:
         for name, found in file.items():
             _check(path, name, found)

@@ -19,12 +19,12 @@ from tavlad.model.vlad import VLAD
 from tavlad.store.inputs import Inputs, rng_for
 from tavlad.store.making import Place
 
-DRAWN = -1  # the turn of the random number that draws a clip; its locations have turn 0
+DRAWN = -1  # the index of the random stream that draws clips; their locations use stream 0
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """What a codebook is fitted to: about `descriptors` of the training clips' maps; and how."""
+    """The inputs and settings of a codebook, which is fitted to about `descriptors` of the training clips' maps."""
 
     maps: Inputs
     descriptors: int
@@ -36,10 +36,10 @@ class Codebook:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a codebook was fitted, over the descriptors that it was fitted on.
+    """The results of fitting a codebook, computed over the descriptors that it was fitted to.
 
-    `confident` is the share assigned with p > 0.99 at this alpha; `netvlad_alpha` is what NetVLAD's rule would give:
-    the mean gap of squared distances to the two nearest centres then means a ratio of 100 between their assignments.
+    `confident` is the share assigned with p > 0.99 at this alpha; `netvlad_alpha` is the alpha of NetVLAD's rule, where
+    the mean gap between the squared distances to the two nearest centres gives a ratio of 100 between assignments.
     """
 
     descriptors: int
@@ -52,7 +52,7 @@ class Fit:
 
 
 def make_codebook(place: Place, wanted: Codebook, speed: None) -> None:
-    """Write the file of the codebook at `place`."""
+    """Write the codebook to the file `place`."""
     found = sample_descriptors(wanted.maps.folder, wanted.maps.clips, wanted.descriptors, wanted.seed)
     centers, fitted = fit_codebook(found, wanted.clusters, wanted.iterations, wanted.alpha, wanted.seed)
     save_codebook(place.path, centers, fitted, place.key)
@@ -61,8 +61,8 @@ def make_codebook(place: Place, wanted: Codebook, speed: None) -> None:
 def sample_descriptors(features: Path, ids: Sequence[str], count: int, seed: int) -> Tensor:
     """About `count` unit-length descriptors (M, C), float32, spread evenly over the clips' centre views.
 
-    Each clip's are random locations of random frames, drawn from the seed and the clip id alone. Of more clips than
-    `count`, so many are drawn, and read, for one descriptor each.
+    Each clip contributes random locations of random frames, drawn from the seed and the clip id only. If there are more
+    clips than `count`, only `count` of them are drawn and read, for one descriptor each.
     """
     read = drawn_clips(ids, count, seed)
     each = -(-count // len(read))
@@ -76,9 +76,9 @@ def sample_descriptors(features: Path, ids: Sequence[str], count: int, seed: int
 
 
 def drawn_clips(ids: Sequence[str], count: int, seed: int) -> Sequence[str]:
-    """All clips, or `count` of them in the same order, each set of so many as likely as any other.
+    """All clips, or a uniformly random subset of `count` of them, in the same order.
 
-    Those are drawn that come first in an order of chance in which a clip's place hangs on the seed and its id alone.
+    Each clip draws a random number from the seed and its id only; the clips with the smallest are chosen.
     """
     if len(ids) <= count:
         return ids
@@ -87,16 +87,16 @@ def drawn_clips(ids: Sequence[str], count: int, seed: int) -> Sequence[str]:
 
 
 def fit_codebook(descriptors: Tensor, clusters: int, iterations: int, alpha: float, seed: int) -> tuple[Tensor, Fit]:
-    """K centres (K, C), float32, of descriptors (M, C): k-means++, Lloyd; the same for any number of threads."""
+    """K centres (K, C), float32, of descriptors (M, C) by k-means++ and Lloyd; independent of the number of threads."""
     if clusters > len(descriptors):
         raise ValueError(
             f"{clusters} clusters from {len(descriptors)} descriptors: lower clusters, or raise codebook.descriptors"
         )
-    # stage 1 loads this module as well, and needs neither
+    # stage 1 imports this module too, and needs neither
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # sums in parallel end in other centres on every run
+    with threadpool_limits(1):  # parallel sums give different centres in every run
         kmeans = KMeans(clusters, n_init=1, max_iter=iterations, random_state=seed).fit(descriptors.numpy())
         centers = torch.from_numpy(kmeans.cluster_centers_.astype(np.float32))
         confident, netvlad_alpha = _hardness(descriptors, centers, alpha)
@@ -120,13 +120,13 @@ def _hardness(descriptors: Tensor, centers: Tensor, alpha: float) -> tuple[float
 
 
 def save_codebook(file: Path, centers: Tensor, facts: Fit, recipe: str) -> None:
-    """Write centres (K, C) with how they were fitted."""
+    """Write centres (K, C) and the results of their fit."""
     save_file(
         {"centers": centers}, file, metadata={"tavlad": json.dumps({**asdict(facts), "recipe": recipe}, sort_keys=True)}
     )
 
 
 def load_codebook(file: Path) -> tuple[Tensor, dict[str, Any]]:
-    """The centres (K, C), float32, and the facts of `Fit` with the recipe they came from."""
+    """The centres (K, C), float32, and the fields of `Fit` with the recipe of the codebook."""
     with safe_open(file, framework="pt") as opened:
         return opened.get_tensor("centers"), json.loads(opened.metadata()["tavlad"])

@@ -1,4 +1,4 @@
-"""The learning curve of a training, a row an epoch, as curve.csv."""
+"""The learning curve of a training, one row per epoch, as curve.csv."""
 
 import csv
 from collections.abc import Sequence

@@ -21,11 +21,11 @@ from tavlad.model.settings import Part
 from tavlad.model.tavlad import TAVLAD
 
 PARTS: tuple[Part, ...] = get_args(Part)
-HEAD = ("gru", "classifier")  # what stage 1 trains; in stage 2 it has a learning rate of its own
+HEAD = ("gru", "classifier")  # what stage 1 trains; with its own learning rate in stage 2
 
 
 def select(model: TAVLAD, parts: Sequence[str]) -> dict[str, Named]:
-    """Freeze `model` but for `parts`; each part's parameters by name, a part that the variant lacks being left out."""
+    """Freeze `model` except for `parts`; the parameters of each part by name, without parts that the variant lacks."""
     model.requires_grad_(False)
     chosen: dict[str, Named] = {part: {} for part in parts}
     for name, parameter in model.named_parameters():
@@ -37,7 +37,7 @@ def select(model: TAVLAD, parts: Sequence[str]) -> dict[str, Named]:
 
 
 def part_of_parameter(name: str, model: TAVLAD) -> str | None:
-    """The part that the parameter `name` of `model` belongs to; None for what never trains."""
+    """The part that the parameter `name` of `model` belongs to; None if it is never trained."""
     room, _, rest = name.partition(".")
     if room == "backbone":
         return model.network().part_of(rest)
@@ -52,7 +52,7 @@ Logits = Callable[[Sequence[str], Tensors, int], Tensor]  # (clip ids, inputs, e
 
 @dataclass(frozen=True)
 class Schedule:
-    """One stage's training numbers; `clip` is the largest gradient norm, 0 for none."""
+    """The hyperparameters of one stage's training; `clip` is the largest gradient norm, 0 for no clipping."""
 
     epochs: int
     lr: float
@@ -70,7 +70,7 @@ class Schedule:
 
 
 def adam(parts: Mapping[str, Named], schedule: Schedule) -> torch.optim.Adam:
-    """Adam over the parts; GRU and classifier at `lr_head`, the rest at `lr`, and no weight decay on W, b and c."""
+    """Adam over the parts: GRU and classifier at `lr_head`, the rest at `lr`, without weight decay on W, b and c."""
     groups = [
         {
             "params": list(named.values()),
@@ -84,7 +84,7 @@ def adam(parts: Mapping[str, Named], schedule: Schedule) -> torch.optim.Adam:
 
 @dataclass(frozen=True)
 class Feed:
-    """What an epoch goes through, how the model scores clips, and what one of each class counts (Y; None: 1)."""
+    """The batches of an epoch, how the model scores clips, and the weight of each class in the loss (Y; None: 1)."""
 
     batches: Loader
     sampler: EpochSampler
@@ -92,7 +92,7 @@ class Feed:
     weights: Tensor | None = None
 
     def ids_of(self, batch: Sequence[int]) -> list[str]:
-        """The clips of a batch of all processes."""
+        """The clip ids of a batch, over all processes."""
         clips = self.batches.dataset
         assert isinstance(clips, Clips), "it is what tavlad.learning.loading.loader was given"
         return [clips.ids[index] for index in batch]
@@ -107,10 +107,10 @@ def fit(
     state: EpochState,
     label: str,
 ) -> list[Row]:
-    """Train `parts` of `model` in place and return the learning curve, a row an epoch.
+    """Train `parts` of `model` in place and return the learning curve, one row per epoch.
 
-    The last epoch is kept, or with `validate` the epoch of the best validation accuracy (the first of equals).
-    Resumed from `state`, it gives the same bits as uninterrupted. A loss that is not finite stops with the clips' ids.
+    Keeps the last epoch, or with `validate` the epoch of the best validation accuracy (the first among equals).
+    Resuming from `state` gives the same bits as an uninterrupted run. A non-finite loss is an error naming the clips.
     All processes of a training call it, and end with the same weights.
     """
     named = {name: parameter for part in parts.values() for name, parameter in part.items()}
@@ -135,7 +135,7 @@ def fit(
 
 @contextmanager
 def _silence() -> Iterator[Callable[..., None]]:
-    """No bar: that of process 0 counts the clips of all."""
+    """No progress bar: that of process 0 counts the clips of all processes."""
     yield lambda *_: None
 
 
@@ -163,7 +163,7 @@ def _epoch(
         for dropout in (module for module in model.modules() if isinstance(module, SharedDropout)):
             dropout.begin(len(whole), schedule.micro_batch)
         batch_loss, hits = summed(_gradients(batch, len(whole), schedule.micro_batch, feed, epoch))
-        if not math.isfinite(batch_loss) and rank() == 0:  # the others find it gone, and end without a word
+        if not math.isfinite(batch_loss) and rank() == 0:  # the others notice that it is gone, and exit silently
             raise not_finite(epoch, feed.ids_of(whole))
         sum_gradients(parameters)
         if schedule.clip > 0:
@@ -175,7 +175,7 @@ def _epoch(
 
 
 def _gradients(batch: Batch, clips: int, micro_batch: int, feed: Feed, epoch: int) -> tuple[float, int]:
-    """Add the gradients of this process's part of a batch of `clips`; its part of the loss, and how many are right."""
+    """Add the gradients of this process's part of a batch of `clips`; its share of the loss and of correct clips."""
     batch_loss, right = 0.0, 0
     for start in range(0, len(batch.ids), micro_batch):
         chunk = slice(start, start + micro_batch)

@@ -1,4 +1,4 @@
-"""The one way from a clip to its logits, one clip at a time: evaluation and prediction give the same bits."""
+"""The only path from a clip to its logits, one clip at a time: evaluation and prediction give the same bits."""
 
 import numpy as np
 import torch
@@ -24,14 +24,14 @@ def maps_of_frames(
     model: TAVLAD, frames: np.ndarray, crop: int, precision: str, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The maps to encode and the maps to attend by, both (1,T,C,H,W) on `device`, of stored frames uint8 (T,H,W,3)."""
-    square = square_of(torch.from_numpy(frames), None, crop).to(device)  # as bytes, a quarter of what they become
+    square = square_of(torch.from_numpy(frames), None, crop).to(device)  # as bytes, a quarter of the size in float32
     view = model.network().normalised(as_seen(square, None, crop))
     with torch.inference_mode(), autocast(device, precision):
         return model.maps_of(view[None])
 
 
 def cached_maps(maps: np.ndarray, device: torch.device) -> Tensor:
-    """Cached maps float16 (T,C,H,W) as the model takes them: float32 (1,T,C,H,W) on `device`."""
+    """Cached maps float16 (T,C,H,W) as input for the model: float32 (1,T,C,H,W) on `device`."""
     return torch.from_numpy(maps).float()[None].to(device)
 
 

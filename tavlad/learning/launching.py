@@ -1,4 +1,4 @@
-"""From one process to the several of a training and back: torch's launcher, and who of them looks into the store."""
+"""Starting several processes for one training with torch's launcher, and sharing one access to the store."""
 
 import functools
 import logging
@@ -28,14 +28,14 @@ from tavlad.store.store import Store
 Arguments = TypeVar("Arguments")
 How = TypeVar("How")
 Make = Callable[[Place | None, Arguments, How], None]  # without a place: help the process that has it
-PATIENCE = timedelta(days=7)  # process 0 may have to wait for another run; what has ended is noticed at once
+PATIENCE = timedelta(days=7)  # process 0 may wait for another run; a process that ended is noticed at once
 GONE = re.compile(r"gloo|[Cc]onnection (closed|reset|refused)|Broken pipe")
 LOST = "another process of this training ended, for the reason that it printed. Run it again; whole epochs are kept."
 AGAIN = "The last whole epoch is kept: run it again. Signal 9 may be the system's, for want of memory."
 
 
 def processes() -> int:
-    """How many processes torch's launcher started for this training; 1 without it."""
+    """How many processes torch's launcher started for this training; 1 without the launcher."""
     return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
 
 
@@ -45,7 +45,7 @@ def processes_here() -> int:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """`device`, with a GPU for each process on a machine; an InputError if there are fewer."""
+    """`device`, with one GPU per process of a machine; InputError if there are fewer."""
     if device.type == "cuda" and dist.is_torchelastic_launched():
         number, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= gpus:
@@ -56,9 +56,9 @@ def own_device(device: torch.device) -> torch.device:
 
 
 def launch_for(processes: int | Literal["auto"], device: torch.device) -> int:
-    """How many processes parameter `processes` asks to be started; 1 if torch's launcher started this one already.
+    """The number of processes to start, by parameter `processes`; 1 if torch's launcher already started this one.
 
-    "auto" is one for each GPU, and 1 on a CPU, which has threads. More than there are GPUs are an InputError.
+    "auto" is one per GPU, and 1 on a CPU, which uses threads. InputError for more processes than GPUs.
     """
     if dist.is_torchelastic_launched():
         return 1
@@ -71,9 +71,9 @@ def launch_for(processes: int | Literal["auto"], device: torch.device) -> int:
 
 
 def launch(processes: int, module: str, arguments: list[str]) -> None:
-    """Run `python -m module arguments` in so many processes of this machine; when one ends early, so do all.
+    """Run `python -m module arguments` in `processes` processes on this machine; if one exits early, all do.
 
-    A TavladError names those that were killed; SystemExit where one failed, which has printed why.
+    Raises TavladError naming the processes that were killed, or SystemExit if one failed, after printing why.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -81,8 +81,8 @@ def launch(processes: int, module: str, arguments: list[str]) -> None:
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // processes)))
     loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0] if loopback else "lo")  # else by the name of the host
-    logging.disable(logging.ERROR)  # torch's launcher would say in its own words what is said below
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0] if loopback else "lo")  # else chosen by the host's name
+    logging.disable(logging.ERROR)  # torch's launcher would report what is reported below
     with tempfile.TemporaryDirectory(prefix="tavlad-launch-") as logs:
         config = LaunchConfig(
             min_nodes=1,
@@ -99,10 +99,10 @@ def launch(processes: int, module: str, arguments: list[str]) -> None:
             elastic_launch(config, sys.executable)("-m", module, *arguments)
         except ChildFailedError as error:
             signals = {number: -failure.exitcode for number, failure in error.failures.items()}
-            # torch's launcher ends by SIGTERM those that are left
+            # torch's launcher sends SIGTERM to the remaining processes
             killed = [number for number, code in signals.items() if code > 0 and code != signal.SIGTERM]
             if not killed:
-                raise SystemExit(1) from None  # one failed, and has printed why
+                raise SystemExit(1) from None  # one failed, after printing why
             rows = [(f"process {number}", f"was killed (signal {signals[number]})") for number in killed]
             raise TavladError("training stopped", rows, AGAIN) from None
         except SignalException as error:
@@ -111,10 +111,10 @@ def launch(processes: int, module: str, arguments: list[str]) -> None:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Any]:
-    """Be one of the processes that torch's launcher started: by gloo on CPUs, by NCCL between GPUs.
+    """Join the processes that torch's launcher started: with gloo on CPUs, with NCCL between GPUs.
 
-    Gives the group in which the others wait for process 0; None where there is one process. Where another process ends
-    early, one process of each machine says so by a TavladError.
+    Yields the group in which the others wait for process 0; None for a single process. If another process exits early,
+    one process per machine raises a TavladError.
     """
     if processes() == 1:
         yield None
@@ -135,7 +135,7 @@ def joined(device: torch.device) -> Iterator[Any]:
 def made_together(
     store: Store, stage: str, make: Make[Arguments, How], arguments: Arguments, speed: How, group: Any
 ) -> Made:
-    """`made`, by process 0, which calls the others of `group` when there is something to make."""
+    """`made` in process 0, which calls the others of `group` if there is something to compute."""
 
     @functools.wraps(make)  # its module is in the key
     def make_with_others(place: Place, arguments: Arguments, speed: How) -> None:
@@ -149,9 +149,9 @@ def made_together(
 
 
 def help_make(make: Make[Arguments, How], arguments: Arguments, speed: How, group: Any) -> None:
-    """What the other processes do: wait for the call of process 0, and make their share where one comes.
+    """Wait for the call of process 0 in all other processes, and do their share if something is to be computed.
 
-    A TavladError names what is not here as it is there, in code, versions or arguments.
+    Raises TavladError naming the difference if code, versions or arguments are not those of process 0.
     """
     key, there = _call(group, "", make)
     if not key:
@@ -165,7 +165,7 @@ def help_make(make: Make[Arguments, How], arguments: Arguments, speed: How, grou
 
 
 def _difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """How what makes a result here differs from what makes it in process 0."""
+    """The difference between what decides a result here and in process 0."""
     other = {name: version for name, version in here["versions"].items() if there["versions"].get(name) != version}
     if other:
         return ", ".join(f"{name} {version} (there: {there['versions'].get(name)})" for name, version in other.items())
@@ -173,7 +173,7 @@ def _difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
 
 
 def _call(group: Any, key: str, make: Callable[..., None]) -> tuple[str, dict[str, Any]]:
-    """What process 0 says to all: the key of what is to be made, or "", and the code and versions of it."""
+    """Broadcast from process 0: the key of the result to compute, or "", with its code and versions."""
     if group is None:
         return key, {}
     said: list[Any] = [key, made_by(make.__module__)]

@@ -1,4 +1,4 @@
-"""Clips in batches: what an epoch sees depends on seed, epoch and clip ids, never on the number of workers."""
+"""Clips in batches: the data of an epoch depend on seed, epoch and clip ids, never on the number of workers."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +14,11 @@ from tavlad.learning.processes import share_of
 Values = TypeVar("Values")
 Read = Callable[[str, int], Tensor]  # (clip id, epoch) -> that clip's tensor
 Loader = DataLoader[Any]  # yields Batch
-Tensors = Tensor | list[Tensor]  # of some clips: stacked where all have one shape, which augmented squares have not
+Tensors = Tensor | list[Tensor]  # of several clips: stacked if all shapes are equal, not so for augmented crops
 
 
 class Batch(NamedTuple):
-    """This process's clips of one step, which may be none."""
+    """This process's clips in one step, possibly none."""
 
     ids: list[str]
     inputs: Tensors
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
 
 class Clips(Dataset[Any]):
-    """Clip ids and labels, read by (index, epoch); `read` opens the file itself, so nothing open crosses processes."""
+    """Clip ids and labels, read by (index, epoch); `read` opens the file itself, so no open file is pickled."""
 
     def __init__(self, ids: Sequence[str], labels: Sequence[int], read: Read):
         self.ids, self.labels, self.read = list(ids), list(labels), read
@@ -40,7 +40,7 @@ class Clips(Dataset[Any]):
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """This process's share of batches of (index, epoch), whose order is drawn from the seed and the epoch.
+    """This process's share of batches of (index, epoch), in an order drawn from the seed and the epoch.
 
     Set `epoch` before each pass.
     """
@@ -56,7 +56,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
             yield [(index, self.epoch) for index in indices[share_of(len(indices))]]
 
     def batches(self) -> Iterator[list[int]]:
-        """The indices of each batch, those of all processes."""
+        """The indices of each batch, over all processes."""
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
         order = torch.randperm(self.count, generator=generator).tolist()
         for start in range(0, self.count, self.batch):
@@ -64,12 +64,12 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 def mix(seed: int, epoch: int) -> int:
-    """One seed for an epoch, so that a resumed training draws what an uninterrupted one would have drawn."""
+    """The seed of an epoch, so that a resumed training draws the same numbers as an uninterrupted one."""
     return (seed * 1_000_003 + epoch) % 2**63
 
 
 def loader(clips: Clips, sampler: EpochSampler, workers: int, device: torch.device) -> Loader:
-    """Batches of `clips` in the order of `sampler`; worker processes feed a GPU, on a CPU they would be in the way."""
+    """Batches of `clips` in the order of `sampler`; loaded by worker processes for a GPU, in this process on a CPU."""
     processes = workers if device.type == "cuda" else 0
     return DataLoader(
         clips,
@@ -86,12 +86,12 @@ def _collate(items: list[tuple[str, Tensor, int]]) -> Batch:
         return Batch([], [], torch.tensor([], dtype=torch.long))
     ids, inputs, labels = map(list, zip(*items, strict=True))
     one_shape = len({tensor.shape for tensor in inputs}) == 1
-    # in a worker, `default_collate` stacks straight into the memory that it shares
+    # in a worker, `default_collate` stacks directly into shared memory
     return Batch(ids, default_collate(inputs) if one_shape else inputs, torch.tensor(labels))
 
 
 def read_ahead(read: Callable[[str], Values], ids: Sequence[str], workers: int) -> Iterator[Values]:
-    """What `read` gives for each id, in order, by `workers` + 1 threads; no more than `workers` + 1 wait in memory."""
+    """Yield `read` of each id, in order, from `workers` + 1 threads; at most `workers` + 1 results wait in memory."""
     with ThreadPoolExecutor(workers + 1) as pool:
         waiting: deque[Future[Values]] = deque()
         for name in ids:

@@ -1,4 +1,4 @@
-"""How well order in time is told: scores where only a class and its reversal compete."""
+"""Sensitivity to temporal order: scores where only a class and its reversal compete."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ from tavlad.learning.scores import Predictions
 
 
 def within_pairs(predictions: Predictions, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Which clips are right when only the two classes of their own pair compete, bool (N); `pairs` hold every class.
+    """Which clips are right when only the two classes of their own pair compete, bool (N); `pairs` covers all classes.
 
-    What is blind to order gives a clip and its reversal the same logits, and so gets exactly one of the two right.
+    A model that ignores order gives a clip and its reversal the same logits, and so gets exactly one of them right.
     """
     number = {name: place for place, name in enumerate(predictions.classes)}
     rivals = np.empty(len(number), np.int64)
     for first, second in pairs:
         rivals[[number[first], number[second]]] = number[second], number[first]
     labels, rows = predictions.labels, np.arange(len(predictions.ids))
-    both = np.sort(np.stack([labels, rivals[labels]], axis=1), axis=1)  # of equal logits the first class wins
+    both = np.sort(np.stack([labels, rivals[labels]], axis=1), axis=1)  # among equal logits the first class wins
     winners = both[rows, predictions.logits[rows[:, None], both].argmax(axis=1)]
     hits: np.ndarray = winners == labels
     return hits

@@ -1,4 +1,4 @@
-"""Cached maps averaged over place and time: all that the comparison with average pooling reads of a clip, made once."""
+"""Cached maps averaged over space and time: the input of the average-pooling baseline, computed once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ class Pooled:
 
 
 def pooled_maps(maps: np.ndarray, network: NetworkName, features: Features) -> np.ndarray:
-    """Maps float16 (T, C, H, W) -> means float32 (C) over frames and locations, activated: as `pooling: avg` has it."""
+    """Maps float16 (T, C, H, W) -> means float32 (C) over frames and locations, activated as for `pooling: avg`."""
     if features == "pre_relu":
         maps = family_of(network).activation(torch.from_numpy(maps).float()).numpy()
     means: np.ndarray = maps.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
@@ -50,6 +50,6 @@ def make_pooled(place: Place, wanted: Pooled, speed: Speed) -> None:
 
 
 def read_pooled(path: Path) -> dict[str, np.ndarray]:
-    """The means (C) by clip id, as `make_pooled` wrote them."""
+    """The means (C) by clip id, as written by `make_pooled`."""
     with opened_hdf5(path) as file:
         return dict(zip(file["ids"].asstr()[()], file["means"][()], strict=True))

@@ -1,4 +1,4 @@
-"""The classes of any video files: decoded ahead as stage decode does it, scored one by one as evaluate does it."""
+"""Classification of arbitrary video files: decoded ahead as in stage decode, scored one by one as in evaluate."""
 
 import os
 import traceback
@@ -23,14 +23,14 @@ from tavlad.video.decode import decode_clip
 from tavlad.video.jpeg import load_frames
 from tavlad.video.workers import Failure, supervise
 
-DEADLINE, MEGABYTES = 600.0, 4000  # of decoding a video: enough for an hour, and for 25 frames of 8K
-Outcome = tuple[int, str, np.ndarray | str]  # place, path, and logits float32 (Y) or why there are none
-PLEA = "nobody foresaw this: please report it with its traceback"
+DEADLINE, MEGABYTES = 600.0, 4000  # to decode one video: enough for an hour of video, and for 25 frames of 8K
+Outcome = tuple[int, str, np.ndarray | str]  # place, path, and logits float32 (Y) or an error message
+PLEA = "unexpected error: please report it with its traceback"
 
 
 @contextmanager
 def gpu_named() -> Iterator[None]:
-    """As `gpu_explained` of the stages, for commands that read no params.yaml."""
+    """Like `gpu_explained` in the stages, for commands that do not read params.yaml."""
     try:
         yield
     except RuntimeError as error:
@@ -41,7 +41,7 @@ def gpu_named() -> Iterator[None]:
 
 
 def load_scorer(model: Path, device: torch.device) -> Scorer:
-    """The scorer of a model of stage 2, which knows how its frames are made; InputError for anything else."""
+    """The scorer of a stage 2 model, which knows its preprocessing of frames; InputError for anything else."""
     try:
         with gpu_named():
             scorer = Scorer(model, device)
@@ -54,12 +54,12 @@ def load_scorer(model: Path, device: torch.device) -> Scorer:
 
 
 def checkpoint_file(model: Path) -> Path:
-    """The file of a model, which may be named by its folder."""
+    """The file of a model given as a file or as its folder."""
     return model / "model.safetensors" if model.is_dir() else model
 
 
 def predict_file(path: str | PathLike[str], model: str | PathLike[str], device: str) -> Prediction:
-    """`tavlad.predict`: decoded in a process of its own, so that a hostile video ends nothing but itself."""
+    """`tavlad.predict`: decoding runs in its own process, so a hostile video can crash only that."""
     file = checkpoint_file(Path(model).resolve())
     changed = file.stat().st_mtime_ns if file.exists() else 0
     (prediction,) = predict_all([os.fspath(path)], _kept(file, device, changed), jobs=1)
@@ -70,16 +70,16 @@ def predict_file(path: str | PathLike[str], model: str | PathLike[str], device: 
 
 @lru_cache(maxsize=1)
 def _kept(model: Path, device: str, changed: int) -> Scorer:
-    """The scorer of a model that was `changed` at that time (ns)."""
+    """The scorer of a model; `changed` is the modification time of its file (ns)."""
     return load_scorer(model, devices.choose(device))
 
 
 def predict_all(paths: Iterable[str], scorer: Scorer, jobs: int) -> Generator[Prediction, None, None]:
-    """What the model says of each video, or why it cannot, in their order; `jobs` supervised processes decode ahead.
+    """The prediction or the error of each video, in order; `jobs` supervised processes decode ahead.
 
-    `paths` are read as decoders become free, and no frames wait but those that these have made.
+    `paths` are read as decoders become free, so only frames already decoded wait.
     """
-    waiting: dict[int, tuple[str, np.ndarray | str]] = {}  # by place, until those before are there
+    waiting: dict[int, tuple[str, np.ndarray | str]] = {}  # by position, until all earlier ones have finished
     place = 0
     with closing(_as_they_come(paths, scorer, jobs)) as finished:
         for number, path, outcome in finished:
@@ -102,13 +102,13 @@ def _as_they_come(paths: Iterable[str], scorer: Scorer, jobs: int) -> Generator[
                 yield path, file, str(number), facts.frames, facts.short_side, facts.jpeg_quality, ""
 
         decoded: Any = supervise(decode_clip, orders(), jobs, DEADLINE, MEGABYTES)
-        with closing(decoded):  # before the folder goes
+        with closing(decoded):  # before the folder is removed
             for (path, file, number, *_), outcome in decoded:
                 yield int(number), path, _scored(Path(file), outcome, scorer)
 
 
 def _scored(file: Path, outcome: object, scorer: Scorer) -> np.ndarray | str:
-    """Logits float32 (Y) of a file of frames, which goes; or why there are none. A GPU that fails ends it all."""
+    """Logits float32 (Y) of a file of frames, which is deleted, or an error message; a GPU failure is raised."""
     try:
         if isinstance(outcome, Failure):
             return outcome.reason
@@ -117,14 +117,14 @@ def _scored(file: Path, outcome: object, scorer: Scorer) -> np.ndarray | str:
     except TavladError:
         raise
     except Exception as error:
-        traceback.print_exc()  # whoever repairs it will want to know where
+        traceback.print_exc()  # needed to fix it
         return f"{console.reason(error)} ({PLEA})"
     finally:
         file.unlink(missing_ok=True)
 
 
 def _ranked(path: str, logits: np.ndarray, scorer: Scorer) -> Prediction:
-    """The classes by logits float32 (Y), of equal ones the first first."""
+    """The classes by decreasing logits float32 (Y), ties in class order."""
     probabilities = torch.from_numpy(logits).softmax(dim=0).numpy()
     order = np.argsort(-logits, kind="stable")
     classes = tuple(scorer.facts.classes[place] for place in order)

@@ -1,6 +1,6 @@
-"""The processes of one training, which torch's launcher starts: which one this is, its share, sums over all of them.
+"""The processes of one training, started by torch's launcher: the rank, its share, sums over all processes.
 
-Where one process trains, as without the launcher, everything here leaves each bit as it is.
+With a single process, as without the launcher, nothing here changes any bit.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,14 +24,14 @@ def count() -> int:
 
 
 def share_of(clips: int) -> slice:
-    """This process's part of `clips` in a row; the first processes have one more where they cannot be divided."""
+    """This process's slice of `clips`; the first processes have one more if they cannot be divided evenly."""
     each, more = divmod(clips, count())
     start = rank() * each + min(rank(), more)
     return slice(start, start + each + (rank() < more))
 
 
 def summed(values: Sequence[float]) -> list[float]:
-    """Each of `values` added up over the processes, in float64."""
+    """Each of `values` summed over the processes, in float64."""
     if count() == 1:
         return list(values)
     totals = torch.tensor(values, dtype=torch.float64)
@@ -41,9 +41,9 @@ def summed(values: Sequence[float]) -> list[float]:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Add up the gradients over the processes; one without clips adds zeros.
+    """Sum the gradients over the processes; a process without clips adds zeros.
 
-    What has none anywhere keeps none, as the bias of fc, which class activation maps leave out: Adam passes it over.
+    A parameter without a gradient in any process keeps none, like the fc bias, which CAMs do not use; Adam skips it.
     """
     if count() == 1:
         return
@@ -60,7 +60,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def from_first(make: Callable[[], Value]) -> Value:
-    """What `make` gives in process 0, where alone it is called, in all processes."""
+    """The result of `make`, which is called in process 0 only, in all processes."""
     if count() == 1:
         return make()
     held = [make() if rank() == 0 else None]

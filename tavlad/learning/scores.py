@@ -1,4 +1,4 @@
-"""What a model says of the held-out clips, and the scores that are read from it."""
+"""Predictions on the held-out clips, and the metrics computed from them."""
 
 import math
 import os
@@ -14,9 +14,9 @@ from tavlad.store.hdf5 import created, opened_hdf5
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Ids of N clips, labels int64 (N), logits float32 (N, Y), names of Y classes; ValueError with all that is wrong.
+    """Ids of N clips, labels int64 (N), logits float32 (N, Y), names of Y classes; ValueError listing all problems.
 
-    Of classes with equal logits the first one counts as ranked higher, everywhere.
+    Among classes with equal logits the first one ranks higher, everywhere.
     """
 
     ids: tuple[str, ...]
@@ -25,7 +25,7 @@ class Predictions:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        # Lists and wider types are welcome if no value changes; `frozen` needs this detour.
+        # Lists and wider types are accepted if no value changes; `frozen` needs this detour.
         object.__setattr__(self, "ids", tuple(str(name) for name in self.ids))
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         for name, kinds, dtype in (("labels", "iu", np.int64), ("logits", "f", np.float32)):
@@ -50,7 +50,7 @@ class Predictions:
         return [problem for right, problem in checks if not right]
 
     def save(self, path: Path) -> None:
-        """Write one HDF5 file, whole or not at all: `ids`, `labels`, `logits` and the attribute `classes`."""
+        """Write one HDF5 file atomically: `ids`, `labels`, `logits` and the attribute `classes`."""
         aside = Path(f"{path}.part")
         text = h5py.string_dtype()
         aside.unlink(missing_ok=True)
@@ -63,13 +63,13 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
-        """Read what `save` wrote; raises ValueError that names the file if it holds anything else."""
+        """Read what `save` wrote; ValueError naming the file if it holds anything else."""
         with opened_hdf5(path) as file:
             ids, labels, logits = (file[name] for name in ("ids", "labels", "logits"))
             for values, ndim in ((ids, 1), (labels, 1), (logits, 2)):
                 size = math.prod(values.shape) * values.dtype.itemsize
-                if values.ndim != ndim or size > path.stat().st_size:  # `save` compresses nothing
-                    raise ValueError(f"{path}: {values.name} has the shape {values.shape}, which cannot be")
+                if values.ndim != ndim or size > path.stat().st_size:  # `save` does not compress
+                    raise ValueError(f"{path}: {values.name} has the shape {values.shape}, which is impossible")
             return cls(tuple(ids.asstr()[()]), labels[()], logits[()], tuple(file.attrs["classes"]))
 
     @property
@@ -80,7 +80,7 @@ class Predictions:
 
     @property
     def right(self) -> np.ndarray:
-        """Which clips are predicted right, bool (N)."""
+        """Which clips are predicted correctly, bool (N)."""
         hits: np.ndarray = self.predicted == self.labels
         return hits
 
@@ -124,7 +124,7 @@ class Predictions:
     def fuse(cls, members: Sequence["Predictions"], weights: Sequence[float]) -> "Predictions":
         """The weighted sum of the members' logits, matched by id, in the order of the first member.
 
-        Raises ValueError with all that is wrong where ids, labels or classes differ, or weights do not fit.
+        Raises ValueError listing all problems if ids, labels or classes differ, or the weights do not match.
         """
         if not members or len(members) != len(weights):
             raise ValueError(f"fuse: {len(members)} predictions, {len(weights)} weights; one weight each, at least one")
@@ -141,11 +141,11 @@ class Predictions:
         return cls(first.ids, first.labels, fused, first.classes)
 
     def _difference(self, other: "Predictions") -> str:
-        """Why `other` is not about the same clips and classes; empty if it is."""
+        """Why `other` is not on the same clips and classes; empty if it is."""
         if other.classes != self.classes:
-            return "has other classes, or another order of them"
+            return "has different classes, or a different order of them"
         if apart := sorted(set(self.ids) ^ set(other.ids)):
-            return f"is about other clips ({len(apart)} differ, the first is {apart[0]})"
+            return f"has different clips ({len(apart)} differ, the first is {apart[0]})"
         if dict(zip(other.ids, other.labels, strict=True)) != dict(zip(self.ids, self.labels, strict=True)):
-            return "has other labels"
+            return "has different labels"
         return ""

@@ -1,4 +1,4 @@
-"""The held-out clips of a split, scored one by one: logits, and where the model attended. Evaluation only."""
+"""Scoring the held-out clips of a split, one by one: logits and attention. Used in evaluation only."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ from tavlad.store.inputs import Input, Inputs
 from tavlad.store.making import Place
 from tavlad.video.jpeg import load_frames
 
-CATEGORIES: list[str] = ResNet34_Weights.IMAGENET1K_V1.meta["categories"]  # of ImageNet; nothing is downloaded
-CONFIDENT = 0.99  # an assignment above this is as good as hard
+CATEGORIES: list[str] = ResNet34_Weights.IMAGENET1K_V1.meta["categories"]  # of ImageNet; this downloads nothing
+CONFIDENT = 0.99  # above this, an assignment is practically hard
 
 
 def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttention:
-    """What `model` does with the maps to encode and to attend by of one clip, both (1, T, C, H, W)."""
+    """Attention and cluster use of `model` in one clip, from the maps to encode and to attend by, both (1,T,C,H,W)."""
     attention, winners, empty, confident = None, None, float("nan"), float("nan")
     with torch.inference_mode():
         if model.attention is not None:
@@ -47,15 +47,15 @@ def attention_of_clip(model: TAVLAD, maps: Tensor, seen: Tensor) -> ClipAttentio
 
 
 Read = Callable[[Path], np.ndarray]  # a clip's file -> its frames, or its maps
-Scored = tuple[np.ndarray, ClipAttention]  # logits float32 (Y), or (orders, Y), and where the model attended
+Scored = tuple[np.ndarray, ClipAttention]  # logits float32 (Y), or (orders, Y), and attention
 
 READ: dict[str, Read] = {"stage1": partial(cache.read_maps, view=0), "stage2": load_frames}
 
 
 class Scorer:
-    """The one way from a clip to its logits and attention: the model of a checkpoint, on `device`, one clip at a time.
+    """The only path from a clip to its logits and attention: a checkpoint's model, on `device`, one clip at a time.
 
-    `precision` is the checkpoint's unless it is given; evaluation and prediction give the same bits.
+    `precision` defaults to the checkpoint's; evaluation and prediction give the same bits.
     """
 
     def __init__(self, checkpoint: Path, device: torch.device, precision: str = ""):
@@ -64,17 +64,17 @@ class Scorer:
         self.checkpoint, self.device, self.precision = checkpoint, device, precision or self.facts.precision
 
     def of_maps(self, maps: np.ndarray) -> Scored:
-        """What the model makes of cached maps float16 (T,C,H,W)."""
+        """Logits (Y) and attention of cached maps float16 (T,C,H,W)."""
         return self._scored(*self._cached(maps))
 
     def of_frames(self, frames: np.ndarray) -> Scored:
-        """What the model makes of stored frames uint8 (T,H,W,3); ValueError if it has seen none in training."""
+        """Logits (Y) and attention of stored frames uint8 (T,H,W,3); ValueError for a model of stage 1."""
         return self._scored(*self._maps(frames))
 
     def in_all_orders(self, stage: str, clip: str, values: np.ndarray) -> Scored:
-        """As `of_maps` ("stage1") or `of_frames` ("stage2"), but the logits (3, Y) in each order of `SCORED`.
+        """Like `of_maps` ("stage1") or `of_frames` ("stage2"), but with logits (3, Y) in each order of `SCORED`.
 
-        The maps are made once; what follows them takes them as filmed, alone, so that those logits stay the same bits.
+        The maps are computed once; the rest runs separately in each order, so the logits as filmed keep their bits.
         """
         maps, seen = self._maps(values) if stage == "stage2" else self._cached(values)
         filmed, attended = self._scored(maps, seen)
@@ -83,7 +83,7 @@ class Scorer:
         return np.stack([filmed, *others]), attended
 
     def after_each_frame(self, frames: np.ndarray) -> Scored:
-        """As `of_frames`, but the logits (T, Y) after one frame, after two, ... and after all T."""
+        """Like `of_frames`, but with logits (T, Y) after the first frame, the first two, ... and all T."""
         maps, seen = self._maps(frames)
         steps = range(1, len(frames) + 1)
         logits = [logits_of(self.model, maps[:, :t], seen[:, :t], self.precision) for t in steps]
@@ -98,13 +98,13 @@ class Scorer:
 
     def _maps(self, frames: np.ndarray) -> tuple[Tensor, Tensor]:
         if self.facts.crop is None:
-            raise ValueError(f"{self.checkpoint} has seen no frame: it is no checkpoint of stage 2")
+            raise ValueError(f"{self.checkpoint} is not a stage 2 checkpoint: it was trained without frames")
         return maps_of_frames(self.model, frames, self.facts.crop, self.precision, self.device)
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What is scored by the `model` of "stage1" (`inputs` are maps) or "stage2" (frames), and in which precision."""
+    """The clips to score by the `model` of "stage1" (`inputs` are maps) or "stage2" (frames), and the precision."""
 
     stage: str
     examples: Examples
@@ -116,12 +116,12 @@ class Scoring:
 
 
 def make_scores(place: Place, wanted: Scoring, speed: Speed) -> None:
-    """Write the predictions in each order of `SCORED`, and attention.h5, to the folder `place`."""
+    """Write the predictions in each order of `SCORED` and attention.h5 to the folder `place`."""
     if wanted.deterministic:
         make_deterministic()
     scorer = Scorer(wanted.model.path, speed.device, wanted.precision)
     if scorer.facts.classes != wanted.classes:
-        named = f"{wanted.model.path} was trained on other classes than the index names, or in another order"
+        named = f"{wanted.model.path} was trained on different classes than the index lists, or in a different order"
         raise ValueError(named)
     score = partial(scorer.in_all_orders, wanted.stage)
 
@@ -136,11 +136,11 @@ def make_scores(place: Place, wanted: Scoring, speed: Speed) -> None:
 
 
 def require_files(examples: Examples, folders: Sequence[Path]) -> None:
-    """Raise `InputError` naming every held-out clip without a file in one of `folders`, or that none is held out."""
+    """Raise `InputError` naming every held-out clip without a file in one of `folders`, or if there are none."""
     files = [(clip, folder / f"{clip}.h5") for folder in folders for clip in examples.ids]
     rows = [(clip, f"{file} is missing") for clip, file in files if not file.exists()]
     if not examples.ids:
-        rows = [("test", "the split holds out no clip")]
+        rows = [("test", "the split has no held-out clips")]
     if rows:
         raise InputError("held-out clips cannot be scored", rows, "`dvc repro` runs the stages that make them.")
 
@@ -153,9 +153,9 @@ def predict_clips(
     workers: int,
     label: str,
 ) -> tuple[list[Predictions], list[ClipAttention]]:
-    """Predictions of `examples` by each row of the logits (orders, Y) that `score` gives for an id, and attention.
+    """Predictions of `examples` for each row of the logits (orders, Y) that `score` gives for an id, and attention.
 
-    `workers` threads read ahead, behind a bar `label`.
+    `workers` threads read ahead; `label` names the progress bar.
     """
     inputs = console.track(read_ahead(read, examples.ids, workers), label, len(examples.ids), "clips")
     logits, attended = zip(*map(score, examples.ids, inputs), strict=True)

@@ -1,4 +1,4 @@
-"""From the windows of a video to segments of one class each, as they come: smoothing, threshold, runs."""
+"""Streaming from the windows of a video to segments of one class each: smoothing, threshold, runs."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a video (s) with a class, by its number, and the mean of its smoothed probability."""
+    """A stretch of a video (s) with its class, as a number, and the mean of its smoothed probability."""
 
     start: float
     end: float
@@ -32,16 +32,16 @@ class Segment:
 
 
 def smoothed(windows: Iterable[Window], grid: Grid) -> Iterator[Cell]:
-    """A cell of one stride around the middle of each window: the mean of all windows whose middles are near.
+    """Yield one cell of one stride around the middle of each window: the mean of all windows with nearby middles.
 
-    Near is less than half a window. The first cell begins with the first window, the last ends with the last one.
+    Nearby is less than half a window. The first cell begins with the first window, the last ends with the last one.
     """
-    reach = -int(-grid.window // (2 * grid.stride)) - 1  # strides; the largest number below half a window
+    reach = -int(-grid.window // (2 * grid.stride)) - 1  # in strides; the largest number below half a window
     held: deque[Window] = deque()
-    centre = 0  # in `held`, of the next cell
+    centre = 0  # index in `held` of the next cell
     for window in windows:
         held.append(window)
-        if len(held) > centre + reach + 1:  # one more than is near, so that the last cell is known
+        if len(held) > centre + reach + 1:  # one more than nearby, so that the last cell is known
             yield _cell(held[centre], list(held)[:-1], grid)
             if centre == reach:
                 held.popleft()
@@ -65,8 +65,8 @@ def _cell(window: Window, near: list[Window], grid: Grid, last: bool = False) ->
 
 
 def segments(cells: Iterable[Cell], threshold: float) -> Iterator[Segment]:
-    """Neighbours whose most probable class is the same, and at least as probable as `threshold`, are one segment."""
-    run: list[Cell] = []  # its first cell and its last
+    """Merge neighbouring cells with the same most probable class, where its probability is at least `threshold`."""
+    run: list[Cell] = []  # its first and last cell
     label, total, length = -1, 0.0, 0
     for cell in cells:
         best = int(cell.probabilities.argmax())

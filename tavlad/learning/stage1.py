@@ -1,4 +1,4 @@
-"""Stage 1: GRU and classifier on cached maps; everything before them is fixed (paper, section 4.1). Reads no frame."""
+"""Stage 1: train GRU and classifier on cached maps; the rest is fixed (paper, section 4.1). Reads no frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ from tavlad.store.making import Place
 
 @dataclass(frozen=True)
 class Stage1:
-    """Stage 1 of one split: clips and their cached `maps`, where the model starts from, and how it is trained.
+    """Stage 1 of one split: clips and their cached `maps`, the initial model, and the settings of training.
 
-    `precision` is "float32" or "bfloat16"; `precision_parameter` may be "auto", which the checkpoint hands on.
+    `precision` is "float32" or "bfloat16"; `precision_parameter`, possibly "auto", is passed on to the checkpoint.
     """
 
     training: Examples
@@ -49,7 +49,7 @@ class Stage1:
     precision: str
     precision_parameter: str
     deterministic: bool
-    processes: int = 1  # that share each batch: their sums round otherwise
+    processes: int = 1  # they share each batch, and their sums round differently
 
 
 def make_stage1(place: Place | None, wanted: Stage1, speed: Speed) -> None:
@@ -65,7 +65,7 @@ def make_stage1(place: Place | None, wanted: Stage1, speed: Speed) -> None:
 
 
 def build_model(centers: Tensor, weights: Weights, settings: ModelSettings, seed: int) -> TAVLAD:
-    """A model without backbone: VLAD of centres (K, C), attention of the classifier of `weights`; the rest seeded."""
+    """A model without backbone: VLAD of centres (K, C), attention from the classifier of `weights`, the rest seeded."""
     torch.manual_seed(seed)
     model = TAVLAD(centers, settings)
     if model.attention is not None:
@@ -74,7 +74,7 @@ def build_model(centers: Tensor, weights: Weights, settings: ModelSettings, seed
 
 
 def train_stage1(model: TAVLAD, wanted: Stage1, speed: Speed, state: EpochState) -> list[Row]:
-    """Train GRU and classifier of `model` in place; the learning curve."""
+    """Train GRU and classifier of `model` in place and return the learning curve."""
     model.dropout = SharedDropout(model.dropout.p)
     model.to(speed.device)
     training, features = wanted.training, wanted.maps.folder

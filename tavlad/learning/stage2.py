@@ -1,4 +1,4 @@
-"""Stage 2: last stage, ImageNet classifier, VLAD, GRU, classifier, end to end from frames (paper, section 4.1)."""
+"""Stage 2: train last stage, ImageNet classifier, VLAD, GRU and classifier end to end (paper, section 4.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ from tavlad.video.jpeg import load_frames
 
 @dataclass(frozen=True)
 class Stage2:
-    """Stage 2 of one split: clips and their stored `frames`, the model of stage 1, and how it is trained.
+    """Stage 2 of one split: clips and their stored `frames`, the model of stage 1, and the settings of training.
 
-    `precision` is "float32" or "bfloat16"; `precision_parameter` may be "auto", which the checkpoint hands on.
+    `precision` is "float32" or "bfloat16"; `precision_parameter`, possibly "auto", is passed on to the checkpoint.
     """
 
     training: Examples
@@ -53,7 +53,7 @@ class Stage2:
     precision: str
     precision_parameter: str
     deterministic: bool
-    processes: int = 1  # that share each batch: their sums round otherwise
+    processes: int = 1  # they share each batch, and their sums round differently
 
 
 def make_stage2(place: Place | None, wanted: Stage2, speed: Speed) -> None:
@@ -70,18 +70,18 @@ def make_stage2(place: Place | None, wanted: Stage2, speed: Speed) -> None:
 
 
 def attach_backbone(model: TAVLAD, weights: Weights) -> None:
-    """Give a stage 1 model the network whose maps it was trained on."""
+    """Attach to a stage 1 model the network whose maps it was trained on."""
     model.attach(weights.backbone(pre_relu=model.settings.features == "pre_relu"))
 
 
 def frame_path(file: Path) -> dict[str, int]:
-    """How the frames in `file` were made, as a checkpoint records it for new clips."""
+    """The preprocessing of the frames in `file`, which a checkpoint records for new clips."""
     count, height, width, _ = load_frames(file).shape
     return {"frames": count, "short_side": min(height, width), "jpeg_quality": read_frame_facts(file)["jpeg_quality"]}
 
 
 def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState) -> list[Row]:
-    """Train the parts of `model` in place from the frame store; the learning curve."""
+    """Train the parts of `model` in place from the frame store and return the learning curve."""
     model.dropout = SharedDropout(wanted.dropout)
     model.to(speed.device)
     model.to(memory_format=memory_layout(speed.device, DTYPES[wanted.precision]))
@@ -101,7 +101,7 @@ def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState)
 
 
 def _draw(wanted: Stage2, clip: str, epoch: int) -> Draw | None:
-    """The augmentation of a clip in an epoch; None: the centre crop."""
+    """The augmentation of a clip in an epoch; None for the centre crop."""
     return draw_augmentation(rng_for(wanted.seed, clip, epoch)) if wanted.augment else None
 
 
@@ -110,7 +110,7 @@ def _frames(wanted: Stage2, clip: str) -> np.ndarray:
 
 
 def _square(wanted: Stage2, clip: str, epoch: int) -> Tensor:
-    """What the network is to see of a clip's frames, uint8 (T,side,side,3): no other pixel leaves a worker."""
+    """The crop of a clip's frames that the network needs, uint8 (T,side,side,3): workers send no other pixels."""
     frames = torch.from_numpy(_frames(wanted, clip))
     return square_of(frames, _draw(wanted, clip, epoch), wanted.crop).contiguous()
 
@@ -120,7 +120,7 @@ def _logits(
 ) -> Tensor:
     views = []
     for clip, square in zip(ids, squares, strict=True):
-        square = square.to(device, non_blocking=True)  # made floating point, and resized, there
+        square = square.to(device, non_blocking=True)  # converted to float and resized there
         views.append(as_seen(square, _draw(wanted, clip, epoch), wanted.crop))
     with devices.autocast(device, wanted.precision):
         logits: Tensor = model(model.network().normalised(torch.stack(views)))

@@ -1,4 +1,4 @@
-"""What a model says of a long video, window by window: decoded once, each frame's maps made once, in flat memory."""
+"""Classification of a long video by windows: decoded once, maps computed once per frame, constant memory."""
 
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
@@ -26,7 +26,7 @@ from tavlad.video.workers import Failure, supervise
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """One window of a video, by its `number`: probabilities float32 (Y), and its middle frame uint8 (H, W, 3)."""
+    """Window `number` of a video: probabilities float32 (Y), and its middle frame uint8 (H, W, 3)."""
 
     number: int
     probabilities: np.ndarray
@@ -35,7 +35,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """The next whole windows of a video that has been seen `until` then, of about `duration` (s; 0: unknown)."""
+    """The next complete windows of a video, decoded up to `until` of about `duration` (s; 0: unknown)."""
 
     grid: Grid
     duration: float
@@ -44,10 +44,10 @@ class Stretch:
 
 
 def look(video: str, scorer: Scorer, window: float, stride: float) -> Generator[Stretch, None, None]:
-    """What the model says of the windows of `video`, whose seconds are those of `grid_of`; raises BadVideo.
+    """Classify the windows of `video`, with the window and stride (s) of `grid_of`; raises BadVideo.
 
-    A process of its own decodes one part ahead. A window equals what is predicted of the video cut to it, but for the
-    rounding of a batch; what follows the last whole window is not looked at.
+    A separate process decodes one part ahead. A window equals the prediction for the video cut to it, except for the
+    rounding of a batch; what follows the last whole window is ignored.
     """
     facts = scorer.facts
     assert facts.frames and facts.short_side and facts.jpeg_quality, "load_scorer() has seen to it"
@@ -56,7 +56,7 @@ def look(video: str, scorer: Scorer, window: float, stride: float) -> Generator[
     with scratch() as folder:
         jobs = ((video, str(folder / f"{number}.jpegs"), number, window, stride, sizes) for number in count())
         decoded: Any = supervise(decode_part, jobs, 1, DEADLINE, MEGABYTES)
-        with closing(decoded):  # before the folder goes
+        with closing(decoded):  # before the folder is removed
             for (_, file, *_), outcome in decoded:
                 if isinstance(outcome, Failure):
                     raise BadVideo(video, outcome.reason)
@@ -71,7 +71,7 @@ def look(video: str, scorer: Scorer, window: float, stride: float) -> Generator[
 
 
 def _frames(file: Path, part: Part) -> np.ndarray | None:
-    """The frames uint8 (N, H, W, 3) of a part's file, which goes; None where there are none."""
+    """The frames uint8 (N, H, W, 3) of a part's file, which is deleted; None if it has none."""
     packed = file.read_bytes()
     file.unlink()
     places = pairwise(accumulate(part.lengths, initial=0))
@@ -87,14 +87,14 @@ class _Seen:
 
 
 class _Windows:
-    """The windows that are being filled with the frames that they take."""
+    """The windows still waiting for frames."""
 
     def __init__(self, scorer: Scorer, grid: Grid):
         self.scorer, self.grid = scorer, grid
         self.open: dict[int, list[_Seen]] = defaultdict(list)
 
     def after(self, part: Part, frames: np.ndarray | None) -> Iterator[Window]:
-        """The windows that are whole with a part, whose frames are uint8 (N, H, W, 3)."""
+        """The windows completed by a part with frames uint8 (N, H, W, 3)."""
         with gpu_named():
             for seen, numbers in zip(self._seen(frames), part.takes, strict=True):
                 for number in numbers:
@@ -114,7 +114,7 @@ class _Windows:
         assert crop, "a model of stage 2 has one"
         maps, attended = maps_of_frames(model, frames, crop, self.scorer.precision, self.scorer.device)
         for place, frame in enumerate(frames):
-            # copies, else a frame that is kept would keep all of its part
+            # copies, or one kept frame would keep its whole part in memory
             one = maps[:, place : place + 1].clone()
             yield _Seen(frame.copy(), (one, one if attended is maps else attended[:, place : place + 1].clone()))
 

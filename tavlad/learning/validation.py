@@ -1,4 +1,4 @@
-"""How good a model in training is on the validation part."""
+"""The accuracy of a model in training on the validation part."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,8 @@ def validator(
     scores: Callable[[np.ndarray], np.ndarray],
     workers: int,
 ) -> Callable[[], float] | None:
-    """The accuracy of `scores`, what `read` gives for a clip -> logits (Y), on a validation part; None if it is empty.
+    """A function that computes the accuracy on a validation part, by the logits (Y) that `scores` gives for the result
+    of `read` for each clip; None if the part is empty.
 
     `workers` threads read ahead; each process scores its share of the clips.
     """

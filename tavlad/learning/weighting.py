@@ -1,4 +1,4 @@
-"""What a clip of each class counts in the loss of a training."""
+"""Class weights in the training loss."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def clip_weights(name: str, labels: Sequence[int], classes: int) -> Tensor | None:
-    """What a training clip of each of Y `classes` counts, float64 (Y), by `labels` (N): "balanced" is N / (Y n_y).
+    """The weight of a training clip of each of Y `classes`, float64 (Y), by `labels` (N): "balanced" is N / (Y n_y).
 
-    None for "none": all count 1, as they do on average when balanced. So a batch's loss is its sum over its count
-    either way, and the sums of micro-batches add up to it.
+    None for "none": all weigh 1, which is also their mean when balanced. So either way a batch's loss is its sum
+    divided by its number of clips, and the sums of micro-batches add up to it.
     """
     if name == "none":
         return None

@@ -262,7 +262,7 @@ def test_all_missing_files_are_named(project: Path) -> None:
 def test_a_split_without_held_out_clips_is_an_error(project: Path) -> None:
     write_split(Path("index/split1.csv"), Split(("dance/a",), (), ()))
     outcome = run()
-    assert outcome.exit_code == 1 and "holds out no clip" in outcome.output
+    assert outcome.exit_code == 1 and "has no held-out clips" in outcome.output
 
 
 def test_checkpoints_that_do_not_fit_are_refused(project: Path) -> None:
@@ -271,4 +271,4 @@ def test_checkpoints_that_do_not_fit_are_refused(project: Path) -> None:
     write_classes(Path("index/classes.txt"), CLASSES)
     file = Path("stage2/model.safetensors")
     file.write_bytes(Path("stage1/model.safetensors").read_bytes())
-    assert "stage2/model.safetensors has seen no frame" in str(run().exception)
+    assert "stage2/model.safetensors is not a stage 2 checkpoint" in str(run().exception)
