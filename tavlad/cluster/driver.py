@@ -1,7 +1,7 @@
-"""The engine `ray`: a maker's clips are made by actors on the nodes of a cluster; the driver alone writes.
+"""The engine `ray`: actors on the nodes of a cluster make a stage's files, one clip at a time; only the driver writes.
 
-Ray places the actors, and restarts those that die, elsewhere if their node did; then they are given what was lost with
-them. Here is only how many clips are on their way.
+Ray places the actors, and restarts those that die, on another node if theirs is lost; their clips are then sent again.
+This module only decides how many clips are in flight.
 """
 
 import functools
@@ -18,19 +18,19 @@ from tavlad.cluster.session import Cluster, connected
 from tavlad.errors import TavladError
 from tavlad.store.making import Place
 
-Item = tuple[Place, Any]  # where a clip's file goes, and what it is made from
+Item = tuple[Place, Any]  # where to write a clip's file, and what to make it from
 Opener = Callable[[Any, Any], Filler]
-AGAIN = 2  # times that a clip is given again to an actor that ended with it, and was restarted
-LARGEST = 2 << 30  # bytes of an input that are sent to a node which does not see it
-PATIENCE = 20.0  # seconds without news, after which the driver looks whether there still are nodes
+AGAIN = 2  # retries of a clip after the actor that had it died and was restarted
+LARGEST = 2 << 30  # bytes of the largest input that is sent to a node without access to it
+PATIENCE = 20.0  # seconds without results, after which the driver checks that nodes are alive
 
 
 def spread(
     make: Any, opener: Opener, cluster: Cluster, wanted: Slice, precision: str = ""
 ) -> Callable[[Any, Iterator[Item], Any], Iterator[tuple[Place, str]]]:
-    """`make`, a maker of many, on the nodes of `cluster`: each actor is an `opener(arguments, speed)`, opened once.
+    """`make`, a maker of many, run on the nodes of `cluster`; each actor calls `opener(arguments, speed)` once.
 
-    The nodes resolve `precision`, a parameter; "" where no network runs.
+    The nodes resolve `precision`, a parameter; "" if no network runs.
     """
 
     @functools.wraps(make)
@@ -61,29 +61,29 @@ def spread(
 
 
 class _Member:
-    """The driver's side of an actor: how many more clips it takes, and whether it sees the files of this machine."""
+    """The driver's view of an actor: how many more clips it takes, and whether it can read this machine's files."""
 
     def __init__(self, actor: Any, lanes: int):
         self.actor, self.lanes, self.free, self.sees = actor, lanes, 0, True
 
     def ready(self) -> Any:
-        """A promise that holds once all is loaded; Ray asks again after each restart."""
+        """A Ray future that completes when the actor has loaded everything; called again after each restart."""
         return self.actor.ready.remote()
 
     def give(self, place: Place, one: Any) -> Any:
-        """A promise of `Filled`; the input goes with the call where this is known to be necessary."""
+        """A Ray future of `Filled`; the input is sent with the call if the actor is known to need it."""
         whole = moved(one, {name: given.path.absolute() for name, given in inputs_of(one).items()})
-        run = self.actor.run.options(max_task_retries=0)  # or a clip that ends its process would do so for ever
+        run = self.actor.run.options(max_task_retries=0)  # or a clip that crashes its process would be retried forever
         return run.remote(whole, place.key, None if self.sees else _sent(one))
 
     def is_idle(self) -> bool:
-        """Whether it has no clip, and could have one."""
+        """Whether it has no clips, and has started."""
         return self.free == self.lanes
 
 
 @dataclass
 class _Clip:
-    """A clip on its way, and how many actors ended that had it; `waits` for one that is restarted."""
+    """A clip in flight, and how many actors died with it; `waits` while its actor is being restarted."""
 
     item: Item
     ended: int = 0
@@ -93,7 +93,7 @@ class _Clip:
 def _flow(
     ray: Any, crew: list[_Member], places: Iterable[Item], nodes: dict[str, Node]
 ) -> Iterator[tuple[Place, Filled]]:
-    """Each place with what became of it, as they come; `places` are read only as actors become free."""
+    """Yield each place with its result, as they finish; `places` is only consumed as actors become free."""
     source, clips = iter(places), 0
     pending: dict[Any, tuple[_Member, _Clip | None]] = {one.ready(): (one, None) for one in crew}
     while pending:
@@ -113,11 +113,11 @@ def _flow(
                 pending[member.ready() if clip.waits else member.give(*clip.item)] = member, clip
                 continue
             member.free, clips = member.free + 1, clips - 1
-        for item in islice(source, member.free):  # before this one is written
+        for item in islice(source, member.free):  # before the finished clip is written
             pending[member.give(*item)] = member, _Clip(item)
             member.free, clips = member.free - 1, clips + 1
         if member.is_idle():
-            ray.kill(member.actor)  # nothing is left to do: its room is for one whose node died
+            ray.kill(member.actor)  # nothing left to do: free its CPUs for an actor whose node died
         if clip and filled:
             yield clip.item[0], filled
         if not clips and member.is_idle():
@@ -127,26 +127,26 @@ def _flow(
 
 
 def _started(ray: Any, promise: Any, lanes: int) -> int:
-    """How many clips an actor takes: none if it could not start, of which a warning says why."""
+    """How many clips an actor takes: none if it could not start, with a warning saying why."""
     try:
         ray.get(promise)
     except ray.exceptions.RayError as error:
-        console.warn(f"a process of Ray could not start: {_words(error)}")
+        console.warn(f"a Ray process could not start: {_words(error)}")
         return 0
     return lanes
 
 
 def _outcome(ray: Any, promise: Any, member: _Member, clip: _Clip) -> Filled | None:
-    """What became of a clip; None if it is to be given to `member` again, perhaps after a wait, as `clip` then says."""
+    """The result of a clip; None to send it to `member` again, after its restart if `clip.waits`."""
     try:
         filled: Filled | None = ray.get(promise)
-    except ray.exceptions.RayTaskError:  # an error of the program, or of a GPU, as if it had been raised here
+    except ray.exceptions.RayTaskError:  # a bug or a GPU failure, as if raised here
         raise
-    except ray.exceptions.ActorDiedError as error:  # for good: its restart failed
+    except ray.exceptions.ActorDiedError as error:  # permanently: its restart failed
         return Filled(b"", f"its process cannot be restarted: {_words(error)}", "", {})
     except ray.exceptions.RayError as error:
         clip.ended, clip.waits = clip.ended + 1, True
-        reason = f"{clip.ended} processes ended that had this clip: {_words(error)}"
+        reason = f"{clip.ended} processes died while making this clip: {_words(error)}"
         return Filled(b"", reason, "", {}) if clip.ended > AGAIN else None
     if clip.waits:
         clip.waits = False
@@ -162,20 +162,20 @@ def _words(error: Exception) -> str:
 
 
 def _sent(one: Any) -> Contents | None:
-    """The bytes of a clip's inputs; None where they cannot be sent, of which `_unsent` says why."""
+    """The bytes of a clip's inputs; None if they cannot be sent, for the reason that `_unsent` gives."""
     if _unsent(one):
         return None
     return {name: given.path.read_bytes() for name, given in inputs_of(one).items()}
 
 
 def _unsent(one: Any) -> Filled | None:
-    """Why the inputs of a clip cannot be sent to a node that does not see them; None if they can."""
+    """Why the inputs of a clip cannot be sent to a node without access to them; None if they can."""
     for given in inputs_of(one).values():
         try:
             size = given.path.stat().st_size
         except OSError as error:
             return Filled(b"", f"cannot be read: {error.strerror}", "", {})
         if size > LARGEST:
-            words = f"a node does not see {given.path}, and {size / 1e9:.1f} GB are not sent"
+            words = f"a node cannot read {given.path}, and {size / 1e9:.1f} GB are too much to send"
             return Filled(b"", f"{words}: share its folder with the nodes", "", {})
     return None

@@ -1,4 +1,4 @@
-"""What runs on the nodes of a cluster: the question what a node computes with, and the actors that do the work."""
+"""The code that runs on the nodes of a cluster: what decides values on a node, and the actors that do the work."""
 
 import os
 import platform
@@ -14,24 +14,24 @@ from tavlad.store.recipes import ROOT, made_by
 from tavlad.store.store import processor
 
 Value = TypeVar("Value")
-Contents = Mapping[str, bytes]  # of the inputs of a dataclass, by the names of their fields
+Contents = Mapping[str, bytes]  # of the inputs of a dataclass, by field name
 
 
 class Filler(Protocol):
-    """What a stage has loaded once, to make the files of many clips."""
+    """What a stage loads once, to make the files of many clips."""
 
     @staticmethod
     def digest_of(path: Path, /) -> str:
-        """The digest of a clip's input, by which it is known."""
+        """The digest that identifies a clip's input."""
 
     def fill(self, path: Path, key: str, one: Any, /) -> str:
-        """Write one clip's file, which says that `key` made it, to a new `path`; why there is none, or ""."""
+        """Write one clip's file, with `key` as its recipe, to a new `path`; the error message, or ""."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A clip's file as bytes, or the reason why there is none, and who made it; `seen` is False where the node does not
-    see the clip's input, so that nothing was done."""
+    """A clip's file as bytes, or the reason why there is none, and where it was made; `seen` is False, and nothing was
+    done, if the node has no access to the clip's input."""
 
     content: bytes
     reason: str
@@ -41,9 +41,9 @@ class Filled:
 
 
 def described(module: str, precision: str, gpu: bool) -> dict[str, str]:
-    """What decides values on this machine besides a stage's parameters: code and libraries of the maker in `module`.
+    """What decides values on this machine besides a stage's parameters: the code and libraries of the maker's `module`.
 
-    `precision` is a parameter ("auto" is resolved here, for the processor or the `gpu`), or "" where no network runs.
+    `precision` is a parameter ("auto" is resolved here, for the processor or the `gpu`), or "" if no network runs.
     """
     made = made_by(module)
     facts = {"the code of tavlad": made["code"], "Python": platform.python_version(), **made["versions"]}
@@ -60,7 +60,7 @@ def described(module: str, precision: str, gpu: bool) -> dict[str, str]:
 
 
 class Hand:
-    """An actor: the network, or a supervised decoder, and the clips that it is given, one call for each."""
+    """An actor: holds a network or a supervised decoder, and makes one clip's file per call."""
 
     def __init__(self, opener: Callable[[Any, Any], Filler], arguments: Any, speed: Any):
         self.scratch = scratch()  # left only when this process ends; then others of this machine sweep it
@@ -69,10 +69,10 @@ class Hand:
         self.filler = opener(moved(arguments, sent), speed)
 
     def ready(self) -> None:
-        """Return when all is loaded."""
+        """Return when everything is loaded."""
 
     def run(self, one: Any, key: str, contents: Contents | None) -> Filled:
-        """Make the file of `one` clip, whose inputs have these `contents`, or (None) lie at their paths."""
+        """Make the file of `one` clip, whose inputs have these `contents`, or if None are read from their paths."""
         if contents is None and not all(map(self._sees, inputs_of(one).values())):
             return Filled(b"", "", *_where(), seen=False)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
@@ -90,7 +90,7 @@ class Hand:
 
 
 def _written(one: Any, contents: Contents, folder: Path) -> dict[str, Path]:
-    """The files below `folder` that now hold the `contents` of inputs of `one`, under their own names."""
+    """Write the `contents` of the inputs of `one` below `folder`, under their own names; the paths by field name."""
     paths = {}
     for name, content in contents.items():
         paths[name] = folder / name / inputs_of(one)[name].path.name
@@ -100,7 +100,7 @@ def _written(one: Any, contents: Contents, folder: Path) -> dict[str, Path]:
 
 
 def _where() -> tuple[str, dict[str, str]]:
-    """The id of this node, and what the note of an entry says of it."""
+    """The id of this node, and its description for the note of an entry."""
     import ray
 
     threads = os.environ.get("OMP_NUM_THREADS", "")
@@ -109,18 +109,18 @@ def _where() -> tuple[str, dict[str, str]]:
 
 
 def inputs_of(value: Any) -> dict[str, Input]:
-    """The files that `value`, a dataclass, is made from, by the names of their fields."""
+    """The files that `value`, a dataclass, is made from, by field name."""
     found = {field.name: getattr(value, field.name) for field in fields(value)}
     return {name: one for name, one in found.items() if isinstance(one, Input)}
 
 
 def moved(value: Value, paths: Mapping[str, Path]) -> Value:
-    """`value`, a dataclass, with inputs at other `paths`, by the names of their fields."""
+    """`value`, a dataclass, with its inputs at other `paths`, by field name."""
     given: Any = value
     changed: Value = replace(given, **{name: replace(getattr(given, name), path=path) for name, path in paths.items()})
     return changed
 
 
 def sent_with_code(folder: Path, name: str, given: Input) -> Path:
-    """Where an input that is common to all clips lies below the `folder` that is sent to the nodes."""
+    """The path of an input common to all clips, below the `folder` that is sent to the nodes."""
     return folder / "inputs" / name / given.path.name

@@ -1,4 +1,4 @@
-"""Who did how much, and how fast."""
+"""Clips and clips per second of each node."""
 
 import time
 from collections import Counter
@@ -8,17 +8,17 @@ from tavlad import console
 
 
 class Rates:
-    """Clips of each node, by `names` of the nodes' ids."""
+    """Counts the clips of each node; `names` are display names by node id."""
 
     def __init__(self, names: Mapping[str, str]):
         self.names, self.started, self.clips = names, time.monotonic(), Counter[str]()
 
     def add(self, node: str) -> None:
-        """One clip more."""
+        """Count one clip."""
         self.clips[node] += 1
 
     def show(self) -> None:
-        """A line for each node."""
+        """Print one line per node."""
         seconds = time.monotonic() - self.started
         for node, clips in self.clips.most_common():
             name = self.names.get(node, "on no node")

@@ -1,4 +1,4 @@
-"""A connection to Ray: a local one of this machine alone, or that at an address; and the code that its workers run."""
+"""A connection to Ray, local to this machine or at an address, and the code that its workers run."""
 
 import logging
 import os
@@ -14,16 +14,16 @@ from tavlad.cluster.node import sent_with_code
 from tavlad.errors import InputError, TavladError
 from tavlad.store.inputs import Input
 
-OBJECT_STORE = 500 << 20  # bytes of memory for clips on their way, of a local Ray; `ray start` has an option for it
-# Ray counts its users unless it is told not to, and asks a lost node without a pause until its death is known
+OBJECT_STORE = 500 << 20  # bytes of memory for clips in flight in a local Ray; `ray start` has its own option
+# Ray collects usage statistics unless told not to, and retries on a lost node without a pause until it is declared dead
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_retry_delay_ms": "1000"}
-ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # its own word for: listen on the loopback alone
-HINT = "The address is that of `ray start --head`, whose token is needed; this machine must be a node (docs/scale.md)."
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # makes Ray listen on the loopback interface only
+HINT = "Use the address and the token of `ray start --head`; this machine must be a node (docs/scale.md)."
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where Ray is ("": started here, for this run), and whether processors of several kinds may share the work."""
+    """The address of Ray ("": started here, for this run), and whether different processors may share the work."""
 
     address: str
     mixed: bool
@@ -31,13 +31,13 @@ class Cluster:
 
 @contextmanager
 def connected(cluster: Cluster, threads: int, inputs: Mapping[str, Input]) -> Iterator[Any]:
-    """The module `ray`, connected; a local one ends with the block.
+    """The module `ray`, connected; a local Ray is shut down when the block ends.
 
-    Its workers run the code of this process, and have the `inputs` that are common to all clips. `threads` are those
-    that a sum is split among.
+    Its workers run the code of this process, and have the `inputs` common to all clips. `threads` is the number of
+    threads that share a sum.
     """
     os.environ.update({**QUIET, **({} if cluster.address else ALONE)})  # before the import, which reads them
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # or whoever reaches the port could run code
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # or anyone who can reach the port could run code
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -52,7 +52,7 @@ def connected(cluster: Cluster, threads: int, inputs: Mapping[str, Input]) -> It
             copy = sent_with_code(Path(folder), name, given)
             copy.parent.mkdir(parents=True)
             copy.symlink_to(given.path.absolute())
-        # with a working_dir, Ray does not put the driver's own folder, which may be edited, before it
+        # with a working_dir, Ray does not search the driver's own folder first, which may have been edited
         environment = {"working_dir": folder, "env_vars": {"OMP_NUM_THREADS": str(threads)}}
         try:
             ray.init(
@@ -64,7 +64,7 @@ def connected(cluster: Cluster, threads: int, inputs: Mapping[str, Input]) -> It
             )
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise TavladError(
-                f"no Ray at '{cluster.address or 'this machine'}': {' '.join(str(error).split())}. {HINT}"
+                f"cannot reach Ray at '{cluster.address or 'this machine'}': {' '.join(str(error).split())}. {HINT}"
             ) from error
         try:
             yield ray

@@ -105,7 +105,7 @@ def test_frames_have_the_bytes_of_a_local_run_and_mix_with_them(nodes, on_ray, v
         nodes.remove_node(node)
     assert {one.name for one in results if one.new} == set(CLIPS[2:]) and contents(iter(results)) == local
     output = capsys.readouterr()
-    assert f"node {node.node_id[:8]}) gets no work: av is 99.0 there, " in output.err
+    assert f"node {node.node_id[:8]}) is not used: av is 99.0 there, " in output.err
     lines = output.out.splitlines()
     assert len(lines) == 2 and all("clips/s" in line and "127.0.0.1" in line for line in lines)  # one for each node
     notes = [path.read_text() for path in (store / "notes" / "decode").rglob("*.json")]
@@ -135,7 +135,7 @@ def test_what_a_node_does_not_see_is_sent_and_few_clips_are_on_their_way(
     watched.__module__ = decode.__name__
     mixed = {**videos, "large": Video("large", Input(large, file_digest(large)))}
     found = contents(decoded(tmp_path / "store", mixed, lambda _: watched))
-    assert f"a node does not see {large}, and 0.0 GB are not sent: share its folder" in found.pop("large")
+    assert f"a node cannot read {large}, and 0.0 GB are too much to send: share its folder" in found.pop("large")
     assert found == local
 
 
@@ -182,7 +182,7 @@ def test_a_hostile_clip_is_its_own_failure_and_is_not_tried_for_ever(
     mixed = {**videos, **{name: Video(name, file) for name, file in named.items()}}
     found = contents(decoded(tmp_path, mixed, partial(on_ray, opener=Hostile)))
     assert found.pop("crash") == "the decoder crashed (signal 11)"
-    assert str(found.pop("fatal")).startswith("2 processes ended that had this clip: ")
+    assert str(found.pop("fatal")).startswith("2 processes died while making this clip: ")
     code, _, folder = str(found.pop("where")).partition(" ")
     assert code == f"{folder}/tavlad/__init__.py" and not Path(code).is_relative_to(
         ROOT
@@ -201,5 +201,5 @@ def test_no_actor_outlives_a_run_that_is_given_up(on_ray, videos, tmp_path) -> N
 
 def test_an_address_where_nothing_is(videos, tmp_path) -> None:
     engine = partial(spread, opener=Decoder, cluster=Cluster("127.0.0.1:1", mixed=False), wanted=Slice(1, 0, 1))
-    with pytest.raises(driver.TavladError, match=r"no Ray at '127\.0\.0\.1:1'"):
+    with pytest.raises(driver.TavladError, match=r"cannot reach Ray at '127\.0\.0\.1:1'"):
         list(decoded(tmp_path, videos, engine))

@@ -27,7 +27,7 @@ MINE = {"the code of tavlad": "c0de", "av": "18.0", "processor": "Xeon", "GPU": 
         ({**MINE, "precision": "float32"}, True, "precision is float32 there, bfloat16 here"),
         ({**MINE, "processor": "EPYC"}, True, ""),
         ({**MINE, "GPU": "H100", "processor": "EPYC"}, True, ""),
-        ({"av": "18.0"}, True, "the code of tavlad is not there there, c0de here; precision is not there there"),
+        ({"av": "18.0"}, True, "the code of tavlad is missing there, c0de here; precision is missing there"),
     ],
 )
 def test_what_may_differ_and_what_may_not(there: dict[str, str], mixed: bool, said: str) -> None:
