@@ -1,4 +1,4 @@
-"""Where models look: measures of it, and the pictures of some clips."""
+"""Where models attend: measures, and pictures of some clips."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from tavlad.video.frames import read_frames_file
 
 
 def entropy(attention: np.ndarray) -> np.ndarray:
-    """The entropy of attention (..., H, W) over its locations, as a share of the largest, log N: 1 is uniform."""
+    """The entropy of attention (..., H, W) over its locations, relative to the maximum, log N; 1 means uniform."""
     flat = attention.reshape(*attention.shape[:-2], -1).astype(np.float64)
     logs = np.log(flat, out=np.zeros_like(flat), where=flat > 0)
     shares: np.ndarray = -(flat * logs).sum(axis=-1) / max(np.log(flat.shape[-1]), np.finfo(float).tiny)
@@ -24,7 +24,7 @@ def entropy(attention: np.ndarray) -> np.ndarray:
 
 
 def covered(box: np.ndarray, H: int, W: int) -> np.ndarray:
-    """How much of each of H x W equal cells of the unit square the box x0, y0, x1, y1 covers: (H, W) in 0..1."""
+    """The fraction of each of H x W equal cells of the unit square inside the box x0, y0, x1, y1: (H, W) in 0..1."""
     sides = []
     for start, end, cells in ((box[1], box[3], H), (box[0], box[2], W)):
         edges = np.linspace(0, 1, cells + 1)
@@ -34,7 +34,7 @@ def covered(box: np.ndarray, H: int, W: int) -> np.ndarray:
 
 
 def masses(saved: SavedAttention, boxes: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """By clip: the mean over its frames of the attention inside the true box, and of the box's share of the crop.
+    """By clip: the means over its frames of the attention inside the true box, and of the box's share of the crop.
 
     `boxes` (T, 4) are shares of the crop's side for each sampled frame; clips without boxes are left out.
     """
@@ -53,8 +53,8 @@ def attention_metrics(
 ) -> dict[str, object]:
     """Means over the clips, 5 digits; `classes` names each clip's class.
 
-    `focus` is the attention mass inside the true boxes over the boxes' share of the frame, both summed over clips:
-    1 is what uniform attention gives. It is there only for clips with boxes, `focus_per_class` likewise.
+    `focus` is the attention mass inside the true boxes divided by the boxes' share of the frame, each summed over
+    clips; uniform attention gives 1. It and `focus_per_class` are present only if there are clips with boxes.
     """
     document: dict[str, object] = {}
     for name, values in (("empty_clusters", saved.empty), ("confident_assignments", saved.confident)):
@@ -77,13 +77,13 @@ def _ratio(pairs: list[tuple[float, float]]) -> float:
     return round(float(mass / share), 5)
 
 
-FILES_BY_ROW = dict(zip(ROWS, ("attention_stage1.h5", "attention.h5"), strict=True))  # what `evaluate` wrote
+FILES_BY_ROW = dict(zip(ROWS, ("attention_stage1.h5", "attention.h5"), strict=True))  # written by `evaluate`
 MEASURES = ("focus", "entropy")
 
 
 def choose_clips(results: Sequence[SplitResult], asked: Sequence[str], frames: Path) -> dict[str, SplitResult]:
-    """By clip the first of `results` that holds it out: of the clips `asked` for, else of the first clip of each class
-    in the first of `results`. InputError naming all that none holds out."""
+    """For each clip the first of `results` that holds it out: for the clips `asked` for, or if none are, for the first
+    clip of each class in the first of `results`. InputError naming all clips that are not held out."""
     if not asked:
         made = results[0].predictions["stage2"]
         _, first = np.unique(made.labels, return_index=True)
@@ -103,7 +103,7 @@ def choose_clips(results: Sequence[SplitResult], asked: Sequence[str], frames: P
 
 
 def draw_clips(chosen: Mapping[str, SplitResult], evaluate: Path, frames: Path, crop: int, folder: Path) -> None:
-    """Write the `picture_name` in `folder` of each of the clips of `choose_clips`; none where there is no attention."""
+    """Write `picture_name` to `folder` for each of the clips from `choose_clips`; nothing if there is no attention."""
     splits = {result.split for result in chosen.values()}
     saved = {
         split: {row: read_attention(evaluate / split / file) for row, file in FILES_BY_ROW.items()} for split in splits
@@ -129,7 +129,7 @@ def picture_name(clip: str) -> str:
 
 
 def rows_of(clip: str, frames: Path, saved: Mapping[str, SavedAttention]) -> AttentionRows:
-    """The clip's stored frames, and what `saved`, by row of the picture, say of it."""
+    """The clip's stored frames, and its attention from `saved`, by row of the picture."""
     attention, winners = {}, {}
     for row, one in saved.items():
         assert one.attention is not None and one.winners is not None
@@ -139,16 +139,16 @@ def rows_of(clip: str, frames: Path, saved: Mapping[str, SavedAttention]) -> Att
 
 
 def caption(clip: str, made: Predictions) -> str:
-    """The clip's class, and what it was taken for."""
+    """The clip's class and its predicted class."""
     row = made.ids.index(clip)
     label, predicted = made.classes[made.labels[row]], made.classes[int(made.logits[row].argmax())]
     return f"{clip}   class: {label}   predicted: {predicted}"
 
 
 def write_attention(results: Sequence[SplitResult], path: Path) -> None:
-    """Write CSV: measure, class (blank for all), before and after stage 2, the mean over the splits that measured it.
+    """Write CSV: measure, class (blank for all), before and after stage 2, as means over the splits that have both.
 
-    A focus of 1 and an entropy of 1 are those of uniform attention. No file is written where nothing was measured.
+    Uniform attention has focus 1 and entropy 1. No file is written if nothing was measured.
     """
     documents = [[result.metrics.get("attention", {}).get(stage, {}) for stage in STAGES] for result in results]
     found: dict[tuple[str, str], list[list[float]]] = {}

@@ -1,6 +1,6 @@
-"""What lies beside a model for those who meet it alone: README.md, its model card, and labels.txt, its classes.
+"""The files that document a model on its own: README.md, its model card, and labels.txt, its classes.
 
-Both follow from the model and the parameters, and hold no time: the same training writes the same bytes.
+Both are functions of the model and the parameters, without dates: the same training writes the same bytes.
 """
 
 import string
@@ -58,8 +58,8 @@ ENCODES = """It has no network of its own and takes cached maps (B, T, C, H, W).
 
 @dataclass(frozen=True)
 class Training:
-    """What a card says of a training: `stage` as DVC calls it ("stage1@split1"), how many clips trained, how many
-    selected the epoch, where the backbone's weights came from, and the parameters that decided values."""
+    """The contents of a card: `stage` as DVC calls it ("stage1@split1"), the numbers of clips that trained and that
+    selected the epoch, the origin of the backbone's weights, and the parameters that decided values."""
 
     stage: str
     clips: int
@@ -69,7 +69,7 @@ class Training:
 
 
 def write_card(folder: Path, training: Training) -> None:
-    """Write README.md and labels.txt for the model in `folder`; what was there goes first, as it may be a link."""
+    """Write README.md and labels.txt for the model in `folder`; old ones are removed first, as they may be links."""
     facts, settings = read_facts(folder), read_settings(folder)
     chosen = {name: value for name, value in asdict(settings).items() if name != "classes"}
     sizes = {name: getattr(facts, name) for name in ("frames", "short_side", "crop", "jpeg_quality")}
@@ -89,7 +89,7 @@ def write_card(folder: Path, training: Training) -> None:
 
 
 def literal(text: str) -> str:
-    """Markdown, also for the cell of a table, that shows `text` as it is."""
+    """Escape `text` for Markdown, including table cells, so that it is shown literally."""
     inner = text.strip()
     before, _, after = text.partition(inner) if inner else (text, "", "")
     spaces = ["".join(f"&#{ord(space)};" for space in outside) for outside in (before, after)]

@@ -1,4 +1,4 @@
-"""The classes one by one: how many of each one's held-out clips are right, and what the others are taken for."""
+"""The classes one by one: how many held-out clips of each are right, and what the others are taken for."""
 
 import csv
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from tavlad.report.results import SplitResult
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class after stage 2: its held-out clips of all splits, its recall in each split (None without clips), the mean
-    of these; the class that it is most often taken for ("" for none), and for how many of its clips."""
+    """A class after stage 2: its held-out clips in all splits, its recall in each split (None without clips), their
+    mean; the class that it is most often taken for ("" for none), and for how many of its clips."""
 
     name: str
     clips: int
@@ -25,7 +25,7 @@ class ClassRow:
 
 
 def class_rows(results: Sequence[SplitResult]) -> list[ClassRow]:
-    """A row for each class, in their order."""
+    """One row per class, in class order."""
     counts, classes = all_splits(results).confusion(), results[0].predictions["stage2"].classes
     recalls = np.stack([result.predictions["stage2"].class_accuracies for result in results], axis=1)  # (Y, splits)
     rows = []
@@ -41,7 +41,7 @@ def class_rows(results: Sequence[SplitResult]) -> list[ClassRow]:
 
 
 def all_splits(results: Sequence[SplitResult]) -> Predictions:
-    """The predictions after stage 2 of all splits; an id is `<split>/<clip id>`, since splits may share clips."""
+    """The predictions after stage 2 of all splits; ids are `<split>/<clip id>`, as splits may share clips."""
     final = [result.predictions["stage2"] for result in results]
     return Predictions(
         tuple(f"{result.split}/{clip}" for result in results for clip in result.predictions["stage2"].ids),

@@ -1,4 +1,4 @@
-"""What evaluation writes about one split: metrics.json, the confusion matrix, the confused pairs."""
+"""The results of evaluating one split: metrics.json, the confusion matrix, the confused pairs."""
 
 import csv
 import json
@@ -27,15 +27,15 @@ from tavlad.video.frames import read_frame_facts, read_frames_file
 def evaluation_metrics(
     predictions: Mapping[str, Predictions], top: int, split: Split, excluded: Mapping[str, int], pairs: Pairs = ()
 ) -> dict[str, Any]:
-    """The document of one split: the scores of each stage, then the clips of each part, and how many each part lost."""
+    """The document of one split: the scores of each stage, the clips of each part, and how many each part lost."""
     scores = {stage: stage_metrics(made, top, pairs) for stage, made in predictions.items()}
     counts = {part: len(ids) for part, ids in split.parts().items()}
     return {**scores, "clips": counts, "excluded": dict(excluded)}
 
 
 def stage_metrics(predictions: Predictions, top: int, pairs: Pairs = ()) -> dict[str, float]:
-    """top1, top<top>, mean_class_accuracy, where classes come in `pairs` also within_pairs (shares, to 5 digits), and
-    the number of clips they come from."""
+    """top1, top<top>, mean_class_accuracy, with `pairs` of classes also within_pairs (shares, 5 digits), and the number
+    of clips."""
     return {
         "top1": round(predictions.top1, 5),
         f"top{top}": round(predictions.top(top), 5),
@@ -46,13 +46,13 @@ def stage_metrics(predictions: Predictions, top: int, pairs: Pairs = ()) -> dict
 
 
 def order_metrics(folder: Path, end: str) -> dict[str, float]:
-    """By the name of each order but the clip's own: the share of right clips, from the files in `folder` with `end`."""
+    """Top-1 accuracy in each frame order except the original one, from the files in `folder` with suffix `end`."""
     others = {order: name for order, name in SCORED.items() if order != "filmed"}
     return {order: round(Predictions.load(folder / f"{name}{end}.h5").top1, 5) for order, name in others.items()}
 
 
 def evaluation_line(metrics: Mapping[str, Any]) -> str:
-    """What `evaluation_metrics` says, in one line."""
+    """The main numbers of `evaluation_metrics`, in one line."""
     first, final = metrics["stage1"], metrics["stage2"]
     line = f"{final['clips']} held-out clips, top-1 {final['top1']:.3f} (after stage 1: {first['top1']:.3f})"
     line += f", mean class accuracy {final['mean_class_accuracy']:.3f} ({first['mean_class_accuracy']:.3f})"
@@ -60,11 +60,11 @@ def evaluation_line(metrics: Mapping[str, Any]) -> str:
 
 
 def write_json(document: Mapping[str, Any], path: Path) -> None:
-    """Write `document` in its own key order, for users and for DVC."""
+    """Write `document` in its own key order, for people and for DVC."""
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
-PRINTED = 20  # up to so many classes, a cell is large enough for its count
+PRINTED = 20  # with up to this many classes, a cell has space for its count
 
 
 def draw_confusion(predictions: Predictions, title: str, path: Path) -> None:
@@ -77,9 +77,9 @@ def draw_confusion(predictions: Predictions, title: str, path: Path) -> None:
     side = Y * cell
     with figure(path, side, side) as drawn:
         axes = drawn.add_axes((0, 0, 1, 1))
-        # the square root lets a single error be seen beside a full diagonal
+        # the square root keeps a single error visible beside a full diagonal
         image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest", aspect="auto")
-        axes.set_facecolor("0.9")  # of a class without clips
+        axes.set_facecolor("0.9")  # for a class without clips
         _label(axes, predictions.classes, cell)
         axes.set_title(textwrap.fill(title, max(30, round(side * 14))), pad=10)
         if Y <= PRINTED:
@@ -103,7 +103,7 @@ def _label(axes: Axes, classes: tuple[str, ...], cell: float) -> None:
     axes.set_ylabel("class")
     axes.grid(False)
     axes.tick_params(which="both", length=0)
-    step = 5 if many else 1  # lines between cells, to follow a row by eye
+    step = 5 if many else 1  # grid lines, to follow a row by eye
     for place in np.arange(step, Y, step) - 0.5:
         axes.axhline(place, color="0.85", linewidth=0.5)
         axes.axvline(place, color="0.85", linewidth=0.5)
@@ -128,8 +128,8 @@ def write_confused(predictions: Predictions, n: int, path: Path) -> None:
 
 
 PAIRS = 10  # rows of confused.csv
-FILES = {"stage1": "_stage1", "stage2": ""}  # the end of the names of a stage's files
-AVERAGE = "predictions_average.h5"  # of average pooling under a linear layer
+FILES = {"stage1": "_stage1", "stage2": ""}  # the suffix of a stage's file names
+AVERAGE = "predictions_average.h5"  # average pooling and a linear layer
 
 
 def write_evaluation(folder: Path, index: Path, split: str, top: int, boxes: Mapping[str, np.ndarray]) -> str:
@@ -145,10 +145,10 @@ def write_evaluation(folder: Path, index: Path, split: str, top: int, boxes: Map
 def evaluation_document(
     folder: Path, index: Path, split: str, top: int, boxes: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """What metrics.json says of the predictions and attention in `folder`.
+    """The contents of metrics.json for the predictions and attention in `folder`.
 
-    `index` is the folder that stage index wrote: it knows the parts of `split`, what they lost, and the pairs of
-    classes. `boxes` are those of `cropped_boxes`.
+    `index` is the output folder of stage index: it has the parts of `split`, the clips they lost, and the pairs of
+    classes. `boxes` come from `cropped_boxes`.
     """
     predictions = {stage: Predictions.load(folder / f"predictions{end}.h5") for stage, end in FILES.items()}
     excluded, pairs = count_excluded(index / "excluded.csv", split), read_pairs(index / "reversals.csv")
@@ -170,8 +170,8 @@ def evaluation_document(
 
 
 def cropped_boxes(table: Path, frames: Path, ids: Sequence[str], crop: int | None) -> dict[str, np.ndarray]:
-    """The true boxes (T, 4) of the sampled frames of those clips in `ids` that the table has, as `in_crop` gives them
-    for the `crop` that the model of stage 2 was trained with."""
+    """The true boxes (T, 4) of the sampled frames, for the clips in `ids` that the table has, as `in_crop` gives them
+    for the `crop` that the stage 2 model was trained with."""
     if crop is None:
         raise ValueError("a model that has seen no frame has no crop: it is no checkpoint of stage 2")
     boxes, found = read_boxes(table), {}

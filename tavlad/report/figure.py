@@ -32,19 +32,19 @@ DPI = 150
 
 @contextmanager
 def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of `width` x `height` inches; saved at `path` as PNG, cut to what is drawn, when the block ends."""
+    """A figure of `width` x `height` inches, saved as PNG at `path`, cropped to its contents, when the block ends."""
     with style.context(["default", STYLE]):  # a user's matplotlibrc must not change the bytes
         made = Figure(figsize=(width, height), dpi=DPI)
         yield made
         made.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15, metadata={"Software": None})
 
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # told apart by colour-blind readers
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # distinguishable with colour blindness
 TITLES = {"stage1": "stage 1: GRU and classifier, cached features", "stage2": "stage 2: end to end from layer 4"}
 
 
 def draw_curves(results: Sequence[SplitResult], path: Path) -> None:
-    """Write the learning curves of `results` at `path` (PNG): a column per stage, loss above accuracy."""
+    """Write the learning curves of `results` at `path` (PNG): one column per stage, loss above accuracy."""
     with figure(path, 10, 6.5) as drawn:
         panels = drawn.subplots(2, 2, sharex="col", sharey="row", gridspec_kw={"hspace": 0.1, "wspace": 0.14})
         for (upper, lower), stage in zip(panels.T, STAGES, strict=True):
@@ -69,7 +69,7 @@ def _draw(upper: Axes, lower: Axes, result: SplitResult, stage: str, number: int
     lower.plot(epochs, curve["accuracy"], color=colour, marker=".", markersize=4, linewidth=1.4)
     if "validation" in curve:
         lower.plot(epochs, curve["validation"], color=colour, linewidth=1.2, linestyle="--")
-    # side by side, so that equal accuracies stay visible
+    # side by side, to keep equal accuracies visible
     beside = offset_copy(lower.transData, x=(9 + 9 * number) * DPI / 72, units="dots")
     final = result.predictions[stage].top1
     last = epochs[-1] if len(epochs) else 0  # stage2.epochs: 0

@@ -1,4 +1,4 @@
-"""The mistakes of stage 2 that it was most sure of, each with a few frames and where it looked."""
+"""The most confident mistakes of stage 2, each with a few frames and its attention."""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,15 +13,15 @@ from tavlad.report.picture import crop_corner, lay_over, scale_of
 from tavlad.report.results import SplitResult
 from tavlad.video.frames import from_jpeg, indices, read_frames_file
 
-TOP = 3  # classes that are named
-KEYS = 3  # frames that are shown
-TILE = 128  # pixels, the side of one
+TOP = 3  # classes listed per mistake
+KEYS = 3  # frames shown per mistake
+TILE = 128  # side of a frame in pixels
 QUALITY = 80
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A held-out clip and its class, the most probable classes with their probabilities, and those of its own class."""
+    """A misclassified held-out clip, its class, the most probable classes, and the probability of its own class."""
 
     split: str
     clip: str
@@ -31,7 +31,7 @@ class Mistake:
 
 
 def find_mistakes(results: Sequence[SplitResult], most: int) -> list[Mistake]:
-    """At most `most` of the clips that are taken for another class after stage 2, the most probable mistake first."""
+    """At most `most` of the clips misclassified after stage 2, the most confident mistake first."""
     found = [mistake for result in results for mistake in _of(result)]
     return sorted(found, key=lambda one: (-one.top[0][1], one.split, one.clip))[:most]
 
@@ -49,7 +49,7 @@ def _of(result: SplitResult) -> Iterator[Mistake]:
 
 
 def picture_mistakes(mistakes: Sequence[Mistake], evaluate: Path, frames: Path, crop: int) -> list[bytes]:
-    """A JPEG of each: key frames evenly over time, and below them the same under the attention of stage 2, if any."""
+    """A JPEG for each: key frames evenly spaced in time, and below them the same with stage 2's attention, if any."""
     saved = {split: read_attention(evaluate / split / "attention.h5") for split in {one.split for one in mistakes}}
     pictures = []
     for one in mistakes:
@@ -65,7 +65,7 @@ def _key_frames(jpegs: Iterable[bytes]) -> np.ndarray:
 
 
 def _strip(frames: np.ndarray, maps: np.ndarray | None, crop: int) -> bytes:
-    """The key frames (T, H, W, 3), cut to what the model saw, above them under attention (all of a clip's T, h, w)."""
+    """The key frames (T, H, W, 3), cropped as for the model, above the same under attention (h, w) of all frames."""
     height, width = frames.shape[1:3]
     top, left = crop_corner(height, width, crop)
     tiles = [_tile(frame[top : top + crop, left : left + crop]) for frame in frames]
@@ -82,7 +82,7 @@ def _tile(square: np.ndarray) -> np.ndarray:
 
 
 def to_small_jpeg(picture: Image.Image) -> bytes:
-    """The picture as a JPEG to be looked at and not to be computed with."""
+    """The picture as a small JPEG, for viewing only."""
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return buffer.getvalue()

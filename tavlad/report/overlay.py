@@ -1,4 +1,4 @@
-"""A frame of the video that `tavlad attend` makes: the heat over the frame, and a panel with the running classes."""
+"""A frame of the video from `tavlad attend`: a heat map over the frame, and a panel with the running predictions."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,19 +12,19 @@ from PIL.ImageFont import FreeTypeFont, truetype
 
 from tavlad.report.picture import crop_corner, lay_over, scale_of
 
-HEIGHT = 384  # pixels at least, so that the panel can be read
-PANEL = 360  # its width in pixels
+HEIGHT = 384  # minimum in pixels, to keep the panel readable
+PANEL = 360  # width in pixels
 MARGIN = 18
 BARS = 5
-DIMMED = 0.4  # what is left of the light outside the crop
+DIMMED = 0.4  # brightness outside the crop
 DARK, PALE, GREY, BLUE = (20, 20, 24), (240, 240, 240), (150, 150, 155), (86, 180, 233)
 TRACK = (52, 52, 58)  # behind a bar
 
 
 @dataclass(frozen=True, eq=False)
 class WatchedClip:
-    """What a model makes of a clip: the numbers of its T sampled frames in the video, its attention (T, H, W) and the
-    winning ImageNet class (T) in each, the probabilities (T, Y) of the classes after the first 1..T of them."""
+    """The results of a model on a clip: the numbers of its T sampled frames in the video, attention (T, H, W) and the
+    winning ImageNet class (T) in each, class probabilities (T, Y) after the first 1..T of them."""
 
     indices: list[int]
     attention: np.ndarray
@@ -40,23 +40,23 @@ class WatchedClip:
 
     @cached_property
     def top(self) -> list[int]:
-        """The classes that are the most probable in the end, the first one first."""
+        """The most probable classes at the end of the clip, in decreasing order."""
         return [int(label) for label in np.argsort(-self.probabilities[-1], kind="stable")[:BARS]]
 
     def attention_at(self, number: int) -> tuple[np.ndarray, str]:
-        """Attention (H, W) at frame `number` of the video, linear between sampled frames; the winner in the nearest."""
+        """Attention (H, W) at frame `number`, interpolated between sampled frames; the winner in the nearest one."""
         place = float(np.interp(number, self.indices, np.arange(len(self.indices))))
         before, after = int(np.floor(place)), int(np.ceil(place))
         between = self.attention[before] + (place - before) * (self.attention[after] - self.attention[before])
         return between, self.winners[round(place)]
 
     def seen_at(self, number: int) -> int:
-        """How many of the sampled frames are frame `number` of the video or before it."""
+        """The number of sampled frames up to and including frame `number` of the video."""
         return int(np.searchsorted(self.indices, number, side="right"))
 
 
 def compose(frame: np.ndarray, number: int, watched: WatchedClip) -> np.ndarray:
-    """Frame `number` of the video, uint8 (H, W, 3), with heat over the crop and the panel beside; even sizes."""
+    """Frame `number` of the video, uint8 (H, W, 3), with heat over the crop and the panel at its right; even sizes."""
     zoom = -(-HEIGHT // min(frame.shape[:2]))
     attention, winner = watched.attention_at(number)
     picture = _picture(frame, attention, watched, zoom)
@@ -79,9 +79,9 @@ def _picture(frame: np.ndarray, attention: np.ndarray, watched: WatchedClip, zoo
 
 
 def _panel(draw: ImageDraw.ImageDraw, left: int, right: int, seen: int, winner: str, watched: WatchedClip) -> None:
-    """Between x = `left` and `right`: how many sampled frames were seen, the bars, what guides the attention."""
+    """Between x = `left` and `right`: the number of sampled frames seen, the bars, the class that guides attention."""
     total = len(watched.indices)
-    write(draw, (left, 16), f"after {seen} of {total} frames that the model sees", 14, GREY, right - left)
+    write(draw, (left, 16), f"after {seen} of {total} sampled frames", 14, GREY, right - left)
     running = watched.probabilities[seen - 1] if seen else np.zeros(len(watched.classes))
     leader = int(running.argmax()) if seen else -1
     y = 46
@@ -100,7 +100,7 @@ def _panel(draw: ImageDraw.ImageDraw, left: int, right: int, seen: int, winner: 
 def write(
     draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, colour: tuple[int, int, int], width: int
 ) -> None:
-    """One line of `text` with its top left at `place`, cut to `width` pixels."""
+    """Draw one line of `text` with its top left at `place`, truncated to `width` pixels."""
     face = font(size)
     if face.getlength(text) > width:
         while text and face.getlength(text + "…") > width:
@@ -111,7 +111,7 @@ def write(
 
 @lru_cache
 def font(size: int) -> FreeTypeFont:
-    """The sans-serif face that comes with matplotlib."""
+    """The sans-serif font that comes with matplotlib."""
     return truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
 
 

@@ -1,4 +1,4 @@
-"""Pages of HTML that hold all they show: no file need lie beside them, and nothing is asked of a network."""
+"""Self-contained HTML pages: they need no other files and no network."""
 
 import base64
 import hashlib
@@ -13,18 +13,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_page(template: str, values: Mapping[str, Any], path: Path) -> None:
-    """Write `template`, filled with `values`, at `path`; what is in them is text there, whatever it looks like."""
+    """Write `template`, filled with `values`, to `path`; values are escaped, so they are always shown as text."""
     text = _environment().get_template(template).render(values)
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def data_uri(picture: bytes, kind: str) -> str:
-    """An address that holds the picture itself, of the type image/`kind`."""
+    """A data URI that contains the picture, of type image/`kind`."""
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def percent(share: float | None) -> str:
-    """A share as a reader wants it; a dash where there is none."""
+    """A share in percent; a dash for None."""
     return "–" if share is None else f"{100 * share:.1f} %"  # noqa: RUF001
 
 
@@ -40,7 +40,7 @@ def _environment() -> Environment:
     )
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     made.globals["script"] = script
-    # the page's policy lets this script run, and none that may have come in with a name
+    # the page's policy allows this script only, none injected through a name
     made.globals["script_digest"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     made.filters["percent"] = percent
     return made

@@ -1,4 +1,4 @@
-"""Heat over a frame, and a clip as a row of frames with their attention."""
+"""A heat map over a frame, and a clip as a row of frames with their attention."""
 
 import textwrap
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from tavlad.report.figure import figure
 from tavlad.video.frames import indices
 
 STEPS = 256
-GLOW = 4  # the scale ends at no less than so many times uniform attention, which else would glow everywhere
+GLOW = 4  # the scale ends at this multiple of uniform attention or above, or uniform attention would glow
 
 
 def _colours() -> ListedColormap:
-    """Black through red to pale yellow, evenly brighter to the eye; the less attention, the clearer."""
+    """Black through red to pale yellow, perceptually uniform; more transparent for less attention."""
     table = colormaps["inferno"](np.linspace(0, 1, STEPS))
     table[:, 3] = np.linspace(0, 0.8, STEPS)
     return ListedColormap(table, "heat")
@@ -29,34 +29,34 @@ COLOURS = _colours()
 
 
 def scale_of(attention: np.ndarray) -> PowerNorm:
-    """The colour scale of attention (..., H, W): from 0 to its largest value, or to 4 times uniform if that is more.
+    """The colour scale of attention (..., H, W): from 0 to its maximum, or to 4 times uniform if that is larger.
 
-    It is that of the square root, so that a peak leaves the rest visible.
+    It is a square-root scale, so that a peak leaves the rest visible.
     """
     uniform = 1 / (attention.shape[-2] * attention.shape[-1])
     return PowerNorm(0.5, 0, max(float(attention.max()), GLOW * uniform))
 
 
 def crop_corner(height: int, width: int, crop: int) -> tuple[int, int]:
-    """Top and left of the centre crop, as `tavlad.features.views` cuts it."""
+    """Top and left of the centre crop, as cut by `tavlad.features.views`."""
     return (height - crop) // 2, (width - crop) // 2
 
 
 def lay_over(square: np.ndarray, attention: np.ndarray, scale: PowerNorm) -> np.ndarray:
-    """The cropped frame uint8 (S, S, 3), in grey, under its attention (H, W), enlarged bilinearly: uint8 (S, S, 3)."""
+    """The cropped frame uint8 (S, S, 3), greyed, under its attention (H, W), enlarged bilinearly: uint8 (S, S, 3)."""
     enlarged = Image.fromarray(attention.astype(np.float32)).resize(square.shape[1::-1], Image.Resampling.BILINEAR)
     heat = COLOURS(scale(np.asarray(enlarged)), bytes=True).astype(np.uint16)
-    grey = np.asarray(Image.fromarray(square).convert("L"))[..., None]  # a yellow court must not be taken for heat
+    grey = np.asarray(Image.fromarray(square).convert("L"))[..., None]  # a yellow court must not look like heat
     alpha = heat[..., 3:]
     shown: np.ndarray = ((grey * (255 - alpha) + heat[..., :3] * alpha + 127) // 255).astype(np.uint8)
     return shown
 
 
 COLUMNS = 8
-TILE = 1.3  # inches, of a frame
+TILE = 1.3  # side of a frame, in inches
 GAP = 0.06  # between frames of one row
-CAPTION = 0.36  # beneath an overlay: two lines
-LINE = 22  # characters that fit beneath a frame
+CAPTION = 0.36  # two lines below an overlay
+LINE = 22  # characters that fit below a frame
 ROWS = ("before stage 2", "after stage 2")
 
 
@@ -70,7 +70,7 @@ class AttentionRows:
 
 
 def draw_attention(rows: AttentionRows, crop: int, title: str, path: Path) -> None:
-    """Write the picture at `path` (PNG): up to 8 frames evenly over time, and of them the centre crop that was seen."""
+    """Write the picture to `path` (PNG): up to 8 frames, evenly spaced in time, cropped to the model's centre crop."""
     taken = indices(len(rows.frames), min(COLUMNS, len(rows.frames)))
     height, width = rows.frames.shape[1:3]
     top, left = crop_corner(height, width, crop)
@@ -103,12 +103,12 @@ def _tile(axes: Axes, square: np.ndarray, column: int, y: float) -> None:
 
 
 def _short(name: str) -> str:
-    """The first of the names of an ImageNet class, in at most two lines."""
+    """The first name of an ImageNet class, in at most two lines."""
     return "\n".join(textwrap.wrap(name.split(",")[0], LINE, max_lines=2, placeholder=" …"))
 
 
 def _explain(bar: Axes, scale: PowerNorm, N: int) -> None:
-    """The colour scale, on a grey as of a frame, with the share that each of the N locations has if all are alike."""
+    """The colour scale, on the grey of a frame, with a mark at uniform attention, 1/N."""
     bar.set_facecolor("0.5")
     assert bar.figure is not None
     bar.figure.colorbar(ScalarMappable(scale, COLOURS), cax=bar, label="share of the attention, each location")

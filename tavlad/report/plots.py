@@ -1,4 +1,4 @@
-"""The pictures that `dvc plots` shows: curves, confusions, recalls."""
+"""The images shown by `dvc plots`: curves, confusion, recalls."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from tavlad.report.results import SplitResult
 
 
 def draw_plots(results: Sequence[SplitResult], folder: Path) -> None:
-    """Write curves.png, confusion.png and classes.png, each of all splits, to `folder`."""
+    """Write curves.png, confusion.png and classes.png, each covering all splits, to `folder`."""
     splits = ", ".join(result.split for result in results)
     draw_curves(results, folder / "curves.png")
     draw_confusion(all_splits(results), f"{splits}: held-out clips after stage 2", folder / "confusion.png")
@@ -20,7 +20,7 @@ def draw_plots(results: Sequence[SplitResult], folder: Path) -> None:
 
 
 def draw_recalls(results: Sequence[SplitResult], path: Path) -> None:
-    """Write a bar for each class at `path` (PNG): the mean of its recalls, and a mark for that of each split."""
+    """Write a bar chart of the classes to `path` (PNG): the mean recall of each, with one mark per split."""
     rows = class_rows(results)
     high = float(np.clip(6 / len(rows), 0.16, 0.4))  # inches
     with figure(path, 7, 0.6 + high * len(rows)) as drawn:

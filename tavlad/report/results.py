@@ -1,4 +1,4 @@
-"""What the stages left of each split, what to be wary of in it, and how a training ended."""
+"""The results of each split, warnings about them, and how its trainings ended."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from tavlad.learning.curve import Curve, read_curve
 from tavlad.learning.scores import Predictions
 
 STAGES = ("stage1", "stage2")
-LEARNED = 0.7  # stage 2 from a stage 1 that fits less of its own training clips tends to make the model worse
-COLLAPSED = 0.1  # of the largest entropy: that of 95 % of the attention in one of 7x7 locations
-UNIFORM = 0.999  # of the largest entropy: locations then differ in weight by less than a tenth (standard deviation)
-UNUSED = 0.95  # of the clusters, by a clip: of the paper's 64, it then uses three
-BLURRED = 0.01  # of the descriptors: hardly any of them then belongs to one cluster
+LEARNED = 0.7  # below this training accuracy of stage 1, stage 2 tends to make the model worse
+COLLAPSED = 0.1  # share of the maximum entropy, reached by 95 % of the attention in one of 7x7 locations
+UNIFORM = 0.999  # share of the maximum entropy: above it weights differ by less than a tenth (standard deviation)
+UNUSED = 0.95  # share of the clusters unused by a clip: of the paper's 64, it then uses three
+BLURRED = 0.01  # share of the descriptors: below it hardly any belongs to one cluster
 PEAKED = (
-    "attention has collapsed: nearly all of it lies in one location. With ImageNet weights the paper's own form "
-    "(attention_pool: sum) tends to; standard spreads it"
+    "attention has collapsed: nearly all of it is in one location. With ImageNet weights the paper's own form "
+    "(attention_pool: sum) tends to collapse; standard spreads it"
 )
-DOUBTFUL: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # measure, when to doubt it, and what to say then
+DOUBTFUL: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # measure, condition for a warning, and its text
     ("entropy", lambda share: share < COLLAPSED, PEAKED),
-    ("entropy", lambda share: share > UNIFORM, "attention is uniform, so the model does as with attention: none"),
+    ("entropy", lambda share: share > UNIFORM, "attention is uniform, so the model works as with attention: none"),
     ("empty_clusters", lambda share: share > UNUSED, "a clip uses almost none of the clusters; try fewer"),
     ("confident_assignments", lambda share: share < BLURRED, "clusters share every descriptor; raise alpha"),
 )
@@ -42,7 +42,7 @@ class SplitResult:
 
 
 def read_results(evaluate: Path, stage1: Path, stage2: Path, splits: tuple[str, ...]) -> list[SplitResult]:
-    """The results of `splits`, each below the three folders; ValueError where they do not speak of the same classes."""
+    """The results of `splits`, each below the three folders; ValueError if their classes differ."""
     results = []
     for split in splits:
         files = {"stage1": evaluate / split / "predictions_stage1.h5", "stage2": evaluate / split / "predictions.h5"}
@@ -60,7 +60,7 @@ def read_results(evaluate: Path, stage1: Path, stage2: Path, splits: tuple[str, 
 
 
 def warnings_of(results: Sequence[SplitResult]) -> list[str]:
-    """One line per doubt about a split's numbers, and one on classes of very different sizes; empty without any."""
+    """One line per warning about a split's results, and one about very unequal class sizes; empty if there are none."""
     lines = [f"{result.split}: {line}" for result in results for line in _of(result)]
     final = [result.predictions["stage2"] for result in results]
     clips = np.sum([predictions.confusion().sum(axis=1) for predictions in final], axis=0)  # (Y)
@@ -87,7 +87,7 @@ def _of(result: SplitResult) -> Iterator[str]:
 
 
 def _of_attention(measures: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Doubts about the measures of where each stage's model looks; what a variant has not is not measured."""
+    """Warnings from the attention measures of each stage's model; measures that a variant lacks are skipped."""
     for measure, doubtful, words in DOUBTFUL:
         found = {stage: measures[stage][measure] for stage in STAGES if measure in measures.get(stage, {})}
         if wrong := [f"{stage} ({measure} {share:.3f})" for stage, share in found.items() if doubtful(share)]:
@@ -95,21 +95,21 @@ def _of_attention(measures: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _chance(predictions: Predictions) -> float | None:
-    """The accuracy of always naming the most frequent class, if the model is within two standard errors of it."""
+    """The accuracy of always predicting the most frequent class, if the model is within two standard errors of it."""
     N = len(predictions.labels)
     chance = float(np.bincount(predictions.labels).max()) / N
     return chance if predictions.top1 <= chance + 2 * (chance * (1 - chance) / N) ** 0.5 else None
 
 
 def _worse(after: Predictions, before: Predictions) -> bool:
-    """Whether more clips turned wrong than right, by two standard errors of a fair coin per clip that changed."""
+    """Whether more clips turned wrong than right, by two standard errors of a fair coin over the changed clips."""
     was_right = dict(zip(before.ids, before.right, strict=True))
     change = after.right.astype(int) - np.array([was_right[name] for name in after.ids], int)
     return bool(-change.sum() > 2 * np.abs(change).sum() ** 0.5)
 
 
 def _never_predicted(predictions: Predictions) -> list[str]:
-    """The classes that have held-out clips and that no clip is taken for."""
+    """The classes with held-out clips that are never predicted."""
     counts = predictions.confusion()
     missed = (counts.sum(axis=1) > 0) & (counts.sum(axis=0) == 0)
     return [name for name, never in zip(predictions.classes, missed, strict=True) if never]

@@ -1,4 +1,4 @@
-"""Predictions as rows of a file that grows: CSV or JSON Lines, one row a clip, read again to go on after a kill."""
+"""Predictions as rows of a growing file: CSV or JSON Lines, one row per clip, which a killed run can resume."""
 
 import csv
 import fcntl
@@ -16,40 +16,40 @@ from tavlad.prediction import Prediction
 
 
 class Form(Protocol):
-    """How predictions of one model are written."""
+    """The file format for the predictions of one model."""
 
     @property
     def model(self) -> str:
-        """The first digits of its digest."""
+        """The first digits of the model's digest."""
 
     @property
     def start(self) -> bytes:
-        """What any file of this form begins with."""
+        """The first bytes of any file in this format."""
 
     @property
     def head(self) -> bytes:
-        """The first line, where it is no row."""
+        """The header line; empty if there is none."""
 
     def row(self, prediction: Prediction) -> bytes:
-        """One row, whatever bytes the path has."""
+        """One row, for any bytes in the path."""
 
     def whole(self, record: bytes) -> bool:
-        """Whether lines that were read end with the end of a row."""
+        """Whether the lines read so far end with a complete row."""
 
     def read(self, record: bytes) -> tuple[str, str, str]:
-        """Path, error and model of a row; ValueError, KeyError or TypeError for what is none."""
+        """Path, error and model of a row; ValueError, KeyError or TypeError if it is not one."""
 
 
 @dataclass(frozen=True)
 class JsonLines:
-    """An object a line: `path`, all `classes` with probability and logit or an `error`, and the `model`'s digest."""
+    """One object per line: `path`, all `classes` with probability and logit or an `error`, and the `model`'s digest."""
 
     model: str
     head = b""
     start = b'{"path": '
 
     def row(self, prediction: Prediction) -> bytes:
-        """ASCII; a byte of the path that is not UTF-8 is an escape, as Python's `os.fsdecode` gives it."""
+        """ASCII; bytes of the path that are not UTF-8 are escaped as by Python's `os.fsdecode`."""
         ranked = zip(prediction.classes, prediction.probabilities, prediction.logits, strict=True)
         said: dict[str, object] = {"error": prediction.error}
         if not prediction.error:
@@ -61,7 +61,7 @@ class JsonLines:
         return record.endswith(b"\n")
 
     def read(self, record: bytes) -> tuple[str, str, str]:
-        """As in `Form`."""
+        """See `Form`."""
         row = json.loads(record)
         return row["path"], row.get("error", ""), row["model"]
 
@@ -75,7 +75,7 @@ class Table:
 
     @property
     def head(self) -> bytes:
-        """The names of the columns, which say how many classes there are."""
+        """The column names, which depend on the number of classes."""
         ranks = ["", *range(2, self.top + 1)]
         return _line(
             ["path", *(f"{name}{rank}" for rank in ranks for name in ("class", "probability")), "error", "model"]
@@ -83,21 +83,21 @@ class Table:
 
     @property
     def start(self) -> bytes:
-        """The head."""
+        """The header line."""
         return self.head
 
     def row(self, prediction: Prediction) -> bytes:
-        """The bytes of the path are its own."""
+        """The path is written byte for byte."""
         ranked = list(zip(prediction.classes, prediction.probabilities, strict=True))[: self.top]
         cells = [cell for pair in ranked for cell in pair] or [""] * (2 * self.top)
         return _line([prediction.path, *cells, prediction.error, self.model])
 
     def whole(self, record: bytes) -> bool:
-        """A row ends with a line that is not inside of quotes."""
+        """A row ends with a newline outside quotes."""
         return record.endswith(b"\n") and record.count(b'"') % 2 == 0
 
     def read(self, record: bytes) -> tuple[str, str, str]:
-        """As in `Form`."""
+        """See `Form`."""
         text = record.decode("utf-8", "surrogateescape").removesuffix("\n")
         ((path, *_, error, model),) = csv.reader(io.StringIO(text, newline=""))
         return path, error, model
@@ -112,9 +112,9 @@ def _line(cells: list[object]) -> bytes:
 
 @contextmanager
 def growing(path: Path, form: Form, resume: bool) -> Iterator[tuple[dict[str, str], Callable[[Prediction], None]]]:
-    """The errors ("": none) by path of the rows that the file has, and a function that appends one, at once.
+    """Yield the errors ("": none) by path of the rows already in the file, and a function that appends a row at once.
 
-    It is a new file; or, to `resume`, may be an old one of the same form and model, whose last row may be cut short.
+    The file is new; or, to `resume`, may exist with the same format and model, and its last row may be truncated.
     """
     with _opened(path, resume) as file:
         held = _held(file, path, form) if resume else {}
@@ -124,7 +124,7 @@ def growing(path: Path, form: Form, resume: bool) -> Iterator[tuple[dict[str, st
                 while row:
                     row = row[file.write(row) :]
             except OSError as error:
-                kept = "The rows before are kept: make room, and go on with --resume."
+                kept = "The rows before are kept: free some space and add --resume."
                 raise TavladError(f"{path} cannot be written: {error.strerror}. {kept}") from error
 
         if not file.tell():
@@ -133,15 +133,15 @@ def growing(path: Path, form: Form, resume: bool) -> Iterator[tuple[dict[str, st
 
 
 def require_new(path: Path) -> None:
-    """InputError if there is such a file: nothing is overwritten."""
+    """InputError if the file exists: nothing is overwritten."""
     if os.path.lexists(path):
-        raise InputError(f"{path} exists: add --resume to go on with it, or name another file.")
+        raise InputError(f"{path} exists: add --resume to continue it, or name another file.")
 
 
 def _opened(path: Path, resume: bool) -> io.FileIO:
-    """The file at its end, for this process alone."""
+    """The file, opened for appending and locked by this process."""
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no file that rows can be kept in.")
+        raise InputError(f"{path} is not a regular file.")
     try:
         file = open(path, "ab" if resume else "xb", buffering=0)  # noqa: SIM115 (the caller closes it)
     except FileExistsError:
@@ -158,7 +158,7 @@ def _opened(path: Path, resume: bool) -> io.FileIO:
 
 
 def _held(file: io.FileIO, path: Path, form: Form) -> dict[str, str]:
-    """Errors by path of all whole rows; a last row that is cut short is cut off, and nothing else is ever removed."""
+    """Errors by path of all complete rows; a truncated last row is removed, and nothing else ever is."""
     held: dict[str, str] = {}
     end, record = 0, b""
     with open(path, "rb") as old:
@@ -169,23 +169,23 @@ def _held(file: io.FileIO, path: Path, form: Form) -> dict[str, str]:
             if end or not form.head:
                 held.update([_row(record, f"line {number}", path, form)])
             elif record != form.head:
-                raise _other(path, "its first line is that of another form, or of another --top")
+                raise _other(path, "its header is of another format, or of another --top")
             end, record = end + len(record), b""
     if not end and not (form.start.startswith(record) or record.startswith(form.start)):
-        raise _other(path, "it does not begin as its name says")
+        raise _other(path, "it is not in the format of its suffix")
     file.truncate(end)
     file.seek(end)
     return held
 
 
 def _row(record: bytes, place: str, path: Path, form: Form) -> tuple[str, str]:
-    """Path and error of a row of the same model."""
+    """Path and error of a row, which must be of the same model."""
     try:
         name, error, model = form.read(record)
     except (ValueError, KeyError, TypeError, csv.Error):
-        raise _other(path, f"{place} is no row of it") from None
+        raise _other(path, f"{place} is not a valid row") from None
     if model != form.model:
-        raise _other(path, f"{place} is of another model, {model} and not {form.model}")
+        raise _other(path, f"{place} is of another model ({model}, not {form.model})")
     return name, error
 
 

@@ -1,4 +1,4 @@
-"""A long video in one picture: its classes over time above thumbnails, made as it is seen, in flat memory."""
+"""A long video in one picture: its classes over time above thumbnails, built while streaming, in constant memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ from PIL import Image
 from tavlad.learning.segments import Cell, Segment
 from tavlad.report.figure import COLOURS, figure
 
-COLUMNS = 1200  # of the picture; up to twice as many are held
-THUMBNAILS = 12  # in the picture; up to four times as many are held
-ROWS = 16  # classes, those that are most probable somewhere
-SIDE = 160  # pixels, the longest, of a thumbnail
-WIDTH, ROW, LEAST = 12.0, 0.3, 4  # inches of the picture and of a class; the fewest classes that it is made high for
+COLUMNS = 1200  # in the picture; up to twice as many are kept
+THUMBNAILS = 12  # in the picture; up to four times as many are kept
+ROWS = 16  # classes, those with the highest peak probability
+SIDE = 160  # longest side of a thumbnail in pixels
+WIDTH, ROW, LEAST = 12.0, 0.3, 4  # width of the picture and height of a class in inches; least height in classes
 
 
 class Strip:
-    """Cells and segments of one video, thinned out as they become many."""
+    """Cells and segments of one video, thinned out as their number grows."""
 
     def __init__(self) -> None:
         self.end = 0.0
@@ -27,12 +27,12 @@ class Strip:
         self.columns: list[np.ndarray] = []
         self.segments: list[Segment] = []
         self._sum: np.ndarray | float = 0.0
-        self._summed, self._each = 0, 1  # cells in the next column, and in a whole one
+        self._summed, self._each = 0, 1  # cells in the current column, and in a complete one
         self._pictures: list[tuple[float, Image.Image]] = []
-        self._seen, self._apart = 0, 1  # cells, and how many of them from thumbnail to thumbnail
+        self._seen, self._apart = 0, 1  # cells so far, and cells from thumbnail to thumbnail
 
     def add(self, cell: Cell) -> None:
-        """The next cell."""
+        """Add the next cell."""
         self.edges = self.edges or [cell.start]
         self._sum, self._summed = self._sum + cell.probabilities, self._summed + 1
         self.end = cell.end
@@ -55,7 +55,7 @@ class Strip:
         self._sum, self._summed = 0.0, 0
 
     def draw(self, path: Path, classes: Sequence[str], title: str) -> None:
-        """Write the picture at `path` (PNG): a row for each class, and what becomes a segment underlined."""
+        """Write the picture to `path` (PNG): one row per class, with the segments underlined."""
         if self._summed:
             self._close()
         table = np.stack(self.columns, axis=1)  # (Y, columns)
@@ -84,7 +84,7 @@ class Strip:
                 axes.plot([one.start, one.end], [y, y], color=COLOURS[5], linewidth=2.5, solid_capstyle="butt")
 
     def _thumbnails(self, axes: Axes) -> None:
-        """In equal parts of the time, of each the picture that is nearest to its middle."""
+        """For each of equal parts of the time, the picture nearest to its middle."""
         start, part = self.edges[0], (self.edges[-1] - self.edges[0]) / THUMBNAILS
         for place in range(THUMBNAILS):
             middle = start + (place + 0.5) * part
@@ -104,12 +104,12 @@ def _name(axes: Axes, names: list[str], ends: tuple[float, float]) -> None:
 
 
 def _drawable(text: str) -> str:
-    """A byte that is not UTF-8 becomes an escape."""
+    """The text with bytes that are not UTF-8 escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def clock_of(seconds: float) -> str:
-    """Hours, minutes and seconds as a player shows them, and tenths where there are any."""
+    """Hours, minutes and seconds as in a video player, with tenths if there are any."""
     tenths = round(seconds * 10)
     whole, tenth = divmod(tenths, 10)
     minutes, rest = divmod(whole, 60)

@@ -1,4 +1,4 @@
-"""All splits in one place: the numbers that experiments are compared by, a table per class, a table to read."""
+"""All splits in one place: the numbers that experiments are compared by, a table per class, and a printed table."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ import numpy as np
 from tavlad import console
 from tavlad.report.results import STAGES, SplitResult, lost
 
-NAMES = {"average": "average pooling + linear", "stage1": "stage 1", "stage2": "stage 2"}  # in words
+NAMES = {"average": "average pooling + linear", "stage1": "stage 1", "stage2": "stage 2"}  # in tables and text
 
 
 def headline(results: Sequence[SplitResult]) -> dict[str, float]:
-    """Top-1 after stage 2, 5 digits: mean and each split; the most clips that a split lost, if any, as `excluded`."""
+    """Top-1 after stage 2, 5 digits: mean and each split; `excluded`, the most clips that a split lost, if any."""
     top1 = {result.split: result.predictions["stage2"].top1 for result in results}
     numbers: dict[str, float] = {"mean": round(float(np.mean(list(top1.values()))), 5)}
     numbers |= {split: round(value, 5) for split, value in top1.items()}
@@ -24,20 +24,20 @@ def headline(results: Sequence[SplitResult]) -> dict[str, float]:
 
 
 def headline_line(numbers: Mapping[str, float]) -> str:
-    """What `headline` says, in one line."""
+    """The numbers of `headline`, in one line."""
     splits = ", ".join(f"{value:.3f}" for name, value in numbers.items() if name not in ("mean", "excluded"))
     return f"mean top-1 {numbers['mean']:.3f} of {splits}"
 
 
 def class_line(results: Sequence[SplitResult]) -> str:
-    """The mean over the splits of the mean of the classes' accuracies after stage 2, in words."""
+    """The mean class accuracy after stage 2, averaged over the splits, as text."""
     shares = [result.predictions["stage2"].mean_class_accuracy for result in results]
     return f"mean class accuracy {np.mean(shares):.3f}"
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Top-1 of one model in each split, the frames of the clips in one order ("filmed", "reversed", "shuffled")."""
+    """Top-1 of one model in each split, with the clips' frames in one order ("filmed", "reversed", "shuffled")."""
 
     model: str
     frames: str
@@ -50,7 +50,7 @@ class Compared:
 
 
 def compared(results: Sequence[SplitResult]) -> list[Compared]:
-    """What VLAD, the GRU and the order of time are worth: average pooling, then each stage in each order of frames."""
+    """The ablation of VLAD, the GRU and temporal order: average pooling, then each stage in each order of frames."""
     rows = [Compared("average", "filmed", tuple(result.metrics["average"]["top1"] for result in results))]
     for stage in STAGES:
         scores = [result.metrics[stage] for result in results]
@@ -77,7 +77,7 @@ def comparison_line(results: Sequence[SplitResult]) -> str:
 
 
 def print_table(results: Sequence[SplitResult]) -> None:
-    """Print a row per split and their mean, a column per score of metrics.json, and `comparison_line` below."""
+    """Print one row per split and their mean, one column per score of metrics.json, and `comparison_line` below."""
     names = [(stage, name) for stage in STAGES for name in results[0].metrics[stage] if name not in ("clips", "order")]
     heads = [f"{stage}\n{name.replace('_accuracy', '').replace('_', ' ')}" for stage, name in names]
     scores = [[result.metrics[stage][name] for stage, name in names] for result in results]

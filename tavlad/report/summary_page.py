@@ -1,4 +1,4 @@
-"""The page of stage summary: accuracies, curves, confusions, classes, attention, mistakes, clips that decode badly."""
+"""The page of stage summary: accuracies, curves, confusion, classes, attention, mistakes, decoding errors."""
 
 import csv
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from tavlad.report.page import data_uri, write_page
 from tavlad.report.results import SplitResult, warnings_of
 from tavlad.report.summary import NAMES, compared
 
-PAIRS = 10  # of confused classes
-PICTURES = 16  # of attention, on the page; more lie beside it
-WIDTH = 1280  # pixels, of such a picture
-LISTED = 200  # clips that decode with warnings
-UNCOUNTED = ("clips", "order", "top1")  # of the scores in metrics.json: what stands elsewhere in the table
+PAIRS = 10  # pairs of confused classes
+PICTURES = 16  # pictures of attention on the page; the others are in files beside it
+WIDTH = 1280  # width of such a picture in pixels
+LISTED = 200  # clips with decoding errors on the page
+UNCOUNTED = ("clips", "order", "top1")  # keys of metrics.json that have no row of their own
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A score of one model: its share in each split, and the clips that are right there, if it counts clips."""
+    """A score of one model: its value in each split, and the number of correct clips there, if it counts clips."""
 
     model: str
     score: str
@@ -39,7 +39,7 @@ class ScoreRow:
 
 
 def score_rows(results: Sequence[SplitResult]) -> list[ScoreRow]:
-    """All scores, those of stage 2 first: top-1 in each order of the frames, then the others of metrics.json."""
+    """All scores, stage 2 first: top-1 in each order of the frames, then the others of metrics.json."""
     clips = [len(result.predictions["stage2"].ids) for result in results]
     rows = []
     for stage in reversed(NAMES):
@@ -56,8 +56,8 @@ def score_rows(results: Sequence[SplitResult]) -> list[ScoreRow]:
 
 @dataclass(frozen=True)
 class DoubtfulClip:
-    """A clip that was used though fewer frames decode than its header says, or with errors that the decoder conceals
-    (`concealed`, with the packets and frames that are flagged as damaged)."""
+    """A clip that was used although fewer frames decode than its header says, or the decoder concealed errors
+    (`concealed`, which includes the packets and frames flagged as damaged)."""
 
     clip: str
     decoded: int
@@ -66,7 +66,7 @@ class DoubtfulClip:
 
 
 def doubtful_clips(counts: Path) -> list[DoubtfulClip]:
-    """Of the clips in the table that stage decode wrote, those; the most errors first, then the most frames missing."""
+    """Such clips in the table written by stage decode; sorted by most errors, then by most missing frames."""
     with open(counts, newline="", encoding="utf-8") as file:
         rows = [
             DoubtfulClip(
@@ -83,8 +83,8 @@ def doubtful_clips(counts: Path) -> list[DoubtfulClip]:
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows beside the results: mistakes, a picture (JPEG) of each, and how many were asked for; the ids
-    of the clips whose attention was drawn; the clips that decode with warnings."""
+    """The contents of the page besides the results: mistakes, a picture (JPEG) of each, and how many were asked for;
+    the ids of the clips whose attention was drawn; the clips with decoding errors."""
 
     mistakes: Sequence[Mistake]
     pictures: Sequence[bytes]
@@ -94,7 +94,7 @@ class Shown:
 
 
 def write_summary_page(results: Sequence[SplitResult], shown: Shown, folder: Path) -> None:
-    """Write index.html to `folder`, which holds the other outputs of stage summary: curves.png, attention/, ..."""
+    """Write index.html to `folder`, which contains the other outputs of stage summary: curves.png, attention/, ..."""
     final = all_splits(results)
     wrong = int((~final.right).sum())
     values = {
@@ -122,7 +122,7 @@ def write_summary_page(results: Sequence[SplitResult], shown: Shown, folder: Pat
 
 
 def _confusions(results: Sequence[SplitResult]) -> dict[str, Any]:
-    """The matrix as (class, its clips, cells of (count, share of the class's clips)), and the pairs and classes."""
+    """The matrix as (class, number of clips, cells of (count, share of the class's clips)), and pairs and classes."""
     final = all_splits(results)
     counts = final.confusion()
     rows = [
@@ -135,7 +135,7 @@ def _confusions(results: Sequence[SplitResult]) -> dict[str, Any]:
 
 
 def _attention(drawn: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Some of the pictures in attention/ by clip, how many there are more, and the table of the measures."""
+    """Some of the pictures in attention/ by clip, the number of others, and the table of measures."""
     files = {clip: folder / "attention" / picture_name(clip) for clip in drawn}
     there = {clip: file for clip, file in files.items() if file.exists()}
     pictures = []

@@ -88,7 +88,7 @@ def test_what_another_run_wrote_is_neither_overwritten_nor_mixed(clip: Path, mod
         before = output.read_bytes()
         more = make_clip(tmp_path / "more.mp4")
         refused: list[tuple[tuple[object, ...], str]] = [
-            ((model, more, "-o", output), "exists: add --resume to go on with it, or name another file."),
+            ((model, more, "-o", output), "exists: add --resume to continue it, or name another file."),
             ((other, more, "-o", output, "--resume", "--top", "3"), "cannot be resumed: "),
         ]
         if suffix == "csv":
@@ -142,7 +142,7 @@ def test_an_output_that_cannot_be_written_is_named(clip: Path, model: Path, tmp_
     assert outcome.stderr == f"Error: {tmp_path}/no/out.csv cannot be written: No such file or directory.\n"
     (tmp_path / "zeros.csv").symlink_to("/dev/zero")
     outcome = run(model, clip, "-o", tmp_path / "zeros.csv", "--resume")
-    assert outcome.exit_code == 1 and "is no file that rows can be kept in" in outcome.stderr
+    assert outcome.exit_code == 1 and "is not a regular file" in outcome.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("-o", "-")])
