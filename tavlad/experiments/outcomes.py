@@ -1,4 +1,4 @@
-"""What the runs left behind, read from DVC at each experiment's own commit; nothing is checked out."""
+"""The results of the runs, read through DVC at each experiment's own commit; nothing is checked out."""
 
 import json
 import tempfile
@@ -25,9 +25,9 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One run: by stage the predictions of each split and the seconds of all trainings (None where they were found in
-    the work store); by clip id its group; the classes that are each other's reversal; the parameters trained in stage
-    1; each split's metrics.json."""
+    """One run: by stage the predictions of each split and the total training time in seconds (None if found in the work
+    store); the group of each clip id; the pairs of time-reversed classes; the number of parameters trained in stage 1;
+    each split's metrics.json."""
 
     run: Run
     predictions: dict[str, list[Predictions]]
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def read_outcome(run: Run, revision: str, timings: Path) -> Outcome:
-    """The outcome of `run` at Git `revision`; a run that stopped after stage 1 has nothing of stage 2."""
+    """The outcome of `run` at Git `revision`; a run that stopped after stage 1 has no results of stage 2."""
     files = DVCFileSystem(rev=revision)
     splits = trained_splits(files.read_text(FILE, encoding="utf-8"))
     stages = ["stage1"] if run.stage1 else ["stage1", "stage2"]
@@ -61,7 +61,7 @@ def read_outcome(run: Run, revision: str, timings: Path) -> Outcome:
 
 
 def _local(files: DVCFileSystem, path: str, read: Callable[[Path], Content]) -> Content:
-    """What `read` makes of a copy of `path` that lies on the disk while it reads."""
+    """The result of `read` on a temporary local copy of `path`."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, Path(path).name)
         files.get_file(path, str(local))
@@ -84,7 +84,7 @@ def _trained(header: Mapping[str, Any]) -> int:
 
 
 def _seconds(timings: Path, recipes: Iterable[str]) -> float | None:
-    """The seconds of the trainings by `recipes`, summed; None if the store's notes lack one."""
+    """The seconds of the trainings by `recipes`, summed; None if any is missing in the store's notes."""
     lines = timings.read_text(encoding="utf-8").splitlines() if timings.exists() else []
     taken = {line["key"]: line["seconds"] for line in map(json.loads, lines) if "key" in line and line["new"]}
     found = [taken.get(recipe) for recipe in recipes]
@@ -92,9 +92,9 @@ def _seconds(timings: Path, recipes: Iterable[str]) -> float | None:
 
 
 def by_variant(outcomes: Sequence[Outcome], stage: str) -> dict[str, list[Outcome]]:
-    """The outcomes that reached `stage`, by variant, one a seed, in the order of seeds.
+    """The outcomes that reached `stage`, by variant, one per seed, in seed order.
 
-    Of two runs of one variant and seed, one of which stopped after stage 1, the whole one is taken.
+    Of two runs of one variant and seed, one of them stopped after stage 1, the complete one is used.
     """
     found: dict[str, dict[int, Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda one: not one.run.stage1):

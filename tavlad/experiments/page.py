@@ -1,4 +1,4 @@
-"""One self-contained page of all experiments: tables, pictures inside it, and what the numbers can bear."""
+"""One self-contained page about all experiments: tables, embedded pictures, and how to read the numbers."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ AXES = {"clusters": "clusters K", "hidden": "memory D"}
 
 
 def draw_grid(grid: dict[str, list[int]], cells: dict[tuple[int, ...], float], title: str, path: Path) -> None:
-    """Write the heat map of accuracies by grid cell, first parameter downwards; a cell that did not run is blank."""
+    """Write a heat map of accuracies by grid cell, first parameter on the vertical axis; missing cells are blank."""
     (down, rows), (across, columns) = grid.items()
     values = np.array([[100 * cells.get((row, column), np.nan) for column in columns] for row in rows])
     with figure(path, 1.6 + 1.1 * len(columns), 1.2 + 0.8 * len(rows)) as drawn:
@@ -38,7 +38,7 @@ def draw_grid(grid: dict[str, list[int]], cells: dict[tuple[int, ...], float], t
 
 
 def draw_bars(rows: Sequence[VariantRow], stage: str, title: str, path: Path) -> None:
-    """Write a bar a variant after `stage`, with its interval over groups; beside them the paper's own numbers."""
+    """Write one bar per variant after `stage`, with its interval over groups; beside them the paper's own numbers."""
     shown = [row for row in rows if stage in row.scores][::-1]
     with figure(path, 11, 1.2 + 0.42 * len(shown)) as drawn:
         ours, papers = drawn.subplots(1, 2, sharey=True, width_ratios=[1, 1], gridspec_kw={"wspace": 0.06})
@@ -115,21 +115,21 @@ def write_report(plan: Plan, outcomes: Sequence[Outcome], dataset: str, folder: 
 
 
 def paper_note() -> str:
-    """How much the paper's own differences can bear, from the size of its test sets alone."""
+    """The precision of the paper's own differences, from the size of its test sets alone."""
     error = 100 * (PAPER_ACCURACY * (1 - PAPER_ACCURACY) / PAPER_CLIPS) ** 0.5
     gains = ", ".join(f"{gain:.1f} ({what}: {gain / error:.1f} errors)" for what, gain in PAPER_GAINS.items())
     return (
-        f"The paper reports one run a variant on {PAPER_CLIPS:,} clips of HMDB51 split 1: at 55 % one standard error "
+        f"The paper reports one run per variant on {PAPER_CLIPS:,} clips of HMDB51 split 1: at 55 % one standard error "
         f"of an accuracy is {error:.1f} points if clips are independent, and more if not. Its gains over "
-        f"ActionVLAD in points: {gains}. The error of a paired difference is smaller, but cannot be known: the paper "
-        "gives no verdicts clip by clip."
+        f"ActionVLAD in points: {gains}. The error of a paired difference is smaller, but unknown: the paper "
+        "gives no results per clip."
     )
 
 
 def _pictures(
     name: str, experiment: Experiment, table: Sequence[VariantRow], folder: Path
 ) -> Iterator[tuple[str, str]]:
-    """After each stage what the picture shows, and the picture itself."""
+    """Yield the title of each picture, one per stage, and the picture itself."""
     for stage in STAGES:
         if reached := [row for row in table if stage in row.scores]:
             picture = folder / f"{name.replace('/', '-')}-{stage}.png"

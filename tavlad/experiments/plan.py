@@ -1,4 +1,4 @@
-"""experiments.yaml: the variants, and which of them an experiment runs with which seeds."""
+"""experiments.yaml: the variants, and the experiments that run them with several seeds."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ class _Checked(BaseModel):
 
 
 class Variant(_Checked):
-    """What a variant changes of `base`, a title for users, and the paper's accuracy in percent, if it has one."""
+    """The keys that a variant changes in `base`, a display title, and the paper's accuracy in percent, if any."""
 
     set: dict[str, Any]
     label: str = ""
@@ -40,7 +40,7 @@ class Experiment(_Checked):
 
 
 class Plan(_Checked):
-    """All of experiments.yaml."""
+    """The contents of experiments.yaml."""
 
     base: dict[str, Any]
     variants: dict[str, Variant]
@@ -51,7 +51,7 @@ class Plan(_Checked):
         for name, experiment in self.experiments.items():
             named = {*experiment.variants, *(one for pair in experiment.compare for one in pair)}
             if unknown := sorted(named - self.variants.keys()):
-                raise ValueError(f"experiment {name} names variants that are not there: {', '.join(unknown)}")
+                raise ValueError(f"experiment {name} names unknown variants: {', '.join(unknown)}")
             if bool(experiment.variants) == bool(experiment.grid):
                 raise ValueError(f"experiment {name} needs either variants or a grid")
         return self
@@ -59,7 +59,7 @@ class Plan(_Checked):
 
 @dataclass(frozen=True)
 class Run:
-    """One `dvc exp run`: its name, the variant and seed it is of, and what it sets."""
+    """One `dvc exp run`: its name, variant and seed, and the parameters that it sets."""
 
     name: str
     variant: str
@@ -74,7 +74,7 @@ class Run:
 
 
 def read_plan(path: Path | str = "experiments.yaml") -> Plan:
-    """The checked plan; an InputError names what is wrong."""
+    """The validated plan; InputError naming all problems."""
     try:
         return Plan.model_validate(read_yaml(path))
     except ValidationError as error:
@@ -83,7 +83,7 @@ def read_plan(path: Path | str = "experiments.yaml") -> Plan:
 
 
 def runs(plan: Plan, experiment: Experiment, seeds: Sequence[int] = (), stage1: bool = False) -> list[Run]:
-    """Every run of `experiment`, seed by seed; `seeds` replaces its own; `stage1` leaves stage 2 at 0 epochs."""
+    """All runs of `experiment`, seed by seed; `seeds` replaces its own; `stage1` sets stage 2 to 0 epochs."""
     found = []
     for seed in seeds or experiment.seeds:
         for variant, settings in variants(plan, experiment):
@@ -94,7 +94,7 @@ def runs(plan: Plan, experiment: Experiment, seeds: Sequence[int] = (), stage1: 
 
 
 def run_named(plan: Plan, name: str) -> Run | None:
-    """The run that has this name, of any seed; None if no experiment of `plan` gives such a name."""
+    """The run with this name, for any seed; None if no experiment of `plan` has such a run."""
     found = re.fullmatch(r"(.+)-seed(\d+)(-stage1)?", name)
     known = {variant for experiment in plan.experiments.values() for variant, _ in variants(plan, experiment)}
     if found is None or found[1] not in known:
@@ -103,7 +103,7 @@ def run_named(plan: Plan, name: str) -> Run | None:
 
 
 def variants(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name of each variant, or cell of the grid, and what it changes of `base`."""
+    """The name of each variant, or grid cell, and what it changes in `base`."""
     for name in experiment.variants:
         yield name, plan.variants[name].set
     if experiment.grid:

@@ -1,4 +1,4 @@
-"""DVC's queue: which runs of this commit are done or waiting, and how the others are queued and worked off."""
+"""DVC's queue: which runs of this commit are done or queued, and how to queue and run the others."""
 
 import hashlib
 import json
@@ -21,31 +21,31 @@ from tavlad.experiments.plan import Run
 from tavlad.params import available_cpus
 from tavlad.store.locking import host
 
-STATES = "Failed", "Queued", "Running", "Success"  # DVC keeps a failed run beside its repetition
-ATTEMPTS = 5  # at experiments while DVC makes a folder, before that is called an error
-IDLE = 4  # polls in which runs wait and none is being worked on, before workers are started again
-PAUSES = 2.0, 60.0  # seconds between two looks at the queue, growing: a look takes DVC some seconds of a core
-ADVICE = "`dvc queue logs NAME` shows what happened; the same command queues again what is missing."
-LOG = Path(".dvc/tmp/queue-worker.log")  # a worker keeps its terminal open: it gets a file
-RUNS = Path(".dvc/tmp/exps/run")  # a folder of DVC's for each run, named by its revision
+STATES = "Failed", "Queued", "Running", "Success"  # worst first: DVC keeps a failed run beside its repetition
+ATTEMPTS = 5  # to read the experiments while DVC creates a run's folder
+IDLE = 4  # polls with queued but no running runs, after which workers are restarted
+PAUSES = 2.0, 60.0  # seconds between polls of the queue, increasing: each costs DVC several core-seconds
+ADVICE = "`dvc queue logs NAME` shows what happened; run the same command again to queue the missing runs."
+LOG = Path(".dvc/tmp/queue-worker.log")  # a worker would keep the terminal open, so it gets a file
+RUNS = Path(".dvc/tmp/exps/run")  # DVC's folder for each run, named by its revision
 HOST = host()
 
 
 def states() -> dict[str, str]:
-    """The state of each experiment of HEAD by its name: the best of STATES among the runs of that name."""
+    """The state of each experiment of HEAD by name: the best of STATES among the runs with that name."""
     found = [(STATES.index(row["State"] or "Success"), row["Experiment"]) for row in _rows()]
     return {name: STATES[state] for state, name in sorted(found, key=itemgetter(0)) if name}
 
 
 def revisions() -> dict[str, str]:
-    """The Git revision of each experiment of HEAD that succeeded, by its name."""
+    """The Git revision of each successful experiment of HEAD, by name."""
     return {row["Experiment"]: row["rev"] for row in _rows() if row["Experiment"] and row["State"] in (None, "Success")}
 
 
 def fail_dead() -> list[str]:
-    """Let DVC call failed what it calls running although nothing runs, as after a power cut; the runs' names.
+    """Mark as failed the runs that DVC considers running but that are dead, as after a power cut; returns their names.
 
-    Of a run that was never seen on this machine a warning is all that comes: on a shared disk it may be another's.
+    A run never seen on this machine only gives a warning: on a shared disk, another machine may be running it.
     """
     running = {row["rev"]: row["Experiment"] for row in _rows() if row["State"] == "Running" and row["Experiment"]}
     here, failed = _seen_here(), []
@@ -57,19 +57,19 @@ def fail_dead() -> list[str]:
             _note_end(rev)
             failed += [] if _dvc("queue", "kill", rev).returncode else [name]
         else:
-            seen = f"it was seen on {noted}: look there" if noted else "where it runs was not noted"
-            advice = f"If it runs nowhere, end it by hand: `dvc queue kill {name}`"
-            console.warn(f"{name} counts as running, but not on this machine, {HOST}; {seen}. {advice}")
+            seen = f"it was last seen on {noted}: look there" if noted else "its machine is unknown"
+            advice = f"If it is not running anywhere, end it by hand: `dvc queue kill {name}`"
+            console.warn(f"{name} is marked as running, but not on this machine, {HOST}; {seen}. {advice}")
     return failed
 
 
 def missing(runs: Sequence[Run], known: Mapping[str, str]) -> list[Run]:
-    """The runs that are neither done nor on their way; one that failed is missing."""
+    """The runs that are neither done nor queued nor running; failed ones are missing."""
     return [run for run in runs if known.get(run.name) not in ("Success", "Queued", "Running")]
 
 
 def enqueue(runs: Sequence[Run]) -> None:
-    """`dvc exp run --queue` for each run; TavladError names those that DVC refuses."""
+    """`dvc exp run --queue` for each run; TavladError naming those that DVC rejects."""
     rows = []
     for run in console.track(runs, "queue", len(runs), "experiments"):
         settings = [part for override in run.overrides for part in ("-S", override)]
@@ -81,7 +81,7 @@ def enqueue(runs: Sequence[Run]) -> None:
 
 
 def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] = states) -> None:
-    """Start `jobs` workers and wait until all `runs` have ended; TavladError names those that failed."""
+    """Start `jobs` workers and wait until all `runs` have ended; TavladError naming those that failed."""
     _start_workers(shares(jobs))
     over: set[str] = set()
     (pause, longest), idle = PAUSES, 0
@@ -104,9 +104,9 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
 
 
 def shares(jobs: int) -> list[dict[str, str]]:
-    """What each of `jobs` workers gets of this machine, as environment variables: its GPUs, and its share of the cores.
+    """Environment variables of each of `jobs` workers: its GPUs and its share of the cores of this machine.
 
-    Where there are fewer GPUs, some have the same one. OMP_NUM_THREADS stays where it is set.
+    With fewer GPUs than workers, some share one. OMP_NUM_THREADS is kept if it is set.
     """
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, available_cpus() // jobs))
     gpus, own = _gpus(), [{"OMP_NUM_THREADS": threads} for _ in range(jobs)]
@@ -117,17 +117,17 @@ def shares(jobs: int) -> list[dict[str, str]]:
 
 
 def _gpus() -> list[str]:
-    """The GPUs of this process, by the names that CUDA_VISIBLE_DEVICES takes."""
+    """The GPUs of this process, as named in CUDA_VISIBLE_DEVICES."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip()]
-    import torch  # seconds
+    import torch  # slow to import
 
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
 def _rows() -> list[dict[str, Any]]:
-    """`dvc exp show`, looked at again where DVC just makes or removes the folder of a run."""
+    """`dvc exp show`, retried while DVC creates or removes the folder of a run."""
     for _ in range(ATTEMPTS):
         try:
             return list(dvc.api.exp_show())
@@ -137,7 +137,7 @@ def _rows() -> list[dict[str, Any]]:
 
 
 def _seen_here() -> set[str]:
-    """The full revisions of the runs at work on this machine; in the folder of each, that it is this one."""
+    """The full revisions of the runs active on this machine; also notes its name in the folder of each."""
     commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
     seen = {Path(word).stem for words in commands if "exec-run" in words for word in words if word.endswith(".run")}
     for folder in (RUNS / rev for rev in seen):
@@ -147,7 +147,7 @@ def _seen_here() -> set[str]:
 
 
 def _note_end(rev: str) -> None:
-    """Tell DVC that the process of a run ended: `dvc queue kill` would interrupt whatever has its number by now."""
+    """Tell DVC that the process of a run ended: `dvc queue kill` would interrupt any process that now has its PID."""
     for note in RUNS.glob(f"{rev}*/{rev}*.json"):
         process = json.loads(note.read_text())
         if process["returncode"] is None:
@@ -155,9 +155,9 @@ def _note_end(rev: str) -> None:
 
 
 def _start_workers(environments: Sequence[Mapping[str, str]]) -> None:
-    """Start those workers that are not there, one for each of `environments`; `dvc queue start` has one for all.
+    """Start the missing workers, one for each of `environments`; `dvc queue start` has one environment for all.
 
-    A worker ends when it misses a call of DVC's, which waits a second: when the machine sleeps, for one.
+    A worker exits when it misses a call from DVC, which waits one second: after the machine slept, for example.
     """
     known = {word for process in psutil.process_iter(["cmdline"]) for word in process.info["cmdline"] or []}
     project = hashlib.sha256(os.getcwdb()).hexdigest()[:6]
@@ -167,12 +167,12 @@ def _start_workers(environments: Sequence[Mapping[str, str]]) -> None:
             command = [sys.executable, "-m", "dvc", "exp", "queue-worker", name]
             with open(LOG, "a") as log:
                 subprocess.Popen(
-                    [*command, "--clean"] if number == 1 else command,  # as DVC starts its first
+                    [*command, "--clean"] if number == 1 else command,  # as DVC does for its first worker
                     env={**os.environ, **environment},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    start_new_session=True,  # Ctrl-C ends the wait, and no run
+                    start_new_session=True,  # Ctrl-C ends the wait, but no run
                 )
 
 

@@ -10,9 +10,9 @@ from scipy.stats import t as student
 
 from tavlad.learning.scores import Predictions
 
-LEVEL = 0.95  # of the intervals
-FLIPS = 2**16  # all of them up to 16 groups, otherwise so many at random
-TINY = 1e-12  # what rounding may leave of a sum that is zero
+LEVEL = 0.95  # confidence level of the intervals
+FLIPS = 2**16  # all of them up to 16 groups, otherwise this many at random
+TINY = 1e-12  # the largest rounding error of a sum that should be zero
 
 Interval = tuple[float, float]
 Splits = Sequence[Predictions]  # one seed: the predictions of each split
@@ -21,9 +21,9 @@ Judge = Callable[[Predictions], np.ndarray]  # which clips are right, bool (N)
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """The scores of N instances; a clip is one instance in each split that tests it.
+    """The scores of N instances; a clip is one instance per split that tests it.
 
-    `ids` (N) are the clips; `splits` and `groups` int (N) count from 0; `scores` float64 (N) are means over seeds.
+    `ids` (N) are the clips; `splits` and `groups` int (N) are numbered from 0; `scores` float64 (N) are seed means.
     """
 
     ids: tuple[str, ...]
@@ -33,7 +33,7 @@ class Scored:
 
     @property
     def weights(self) -> np.ndarray:
-        """What an instance counts in the mean over splits of the mean within each split, float64 (N) of sum 1."""
+        """The weight of an instance in the mean over splits of the mean within each split, float64 (N), sum 1."""
         sizes = np.bincount(self.splits)
         shares: np.ndarray = 1 / (len(sizes) * sizes[self.splits])
         return shares
@@ -45,7 +45,7 @@ class Scored:
 
     @property
     def sums(self) -> np.ndarray:
-        """What each group adds to `mean`, over all splits that test it, float64 (G)."""
+        """The contribution of each group to `mean`, over all splits that test it, float64 (G)."""
         return np.bincount(self.groups, self.weights * self.scores)
 
     @property
@@ -56,9 +56,9 @@ class Scored:
 
 @dataclass(frozen=True)
 class Difference:
-    """`gain` is one variant's mean less the other's, with its interval and the p-value of flipped signs.
+    """`gain` is the mean of one variant minus the other's, with its interval and the p-value of the sign-flip test.
 
-    `better` and `worse` count clips, each once, that the one gets right in more or in fewer of its runs than the other.
+    `better` and `worse` count the clips, once each, that the first gets right in more or fewer of its runs.
     """
 
     groups: int
@@ -75,11 +75,11 @@ def accuracies(seeds: Sequence[Splits]) -> np.ndarray:
 
 
 def scored(seeds: Sequence[Splits], groups: Mapping[str, str], right: Judge) -> Scored:
-    """The instances of `seeds` in order of split and id, by the group of each clip id; ValueError if seeds differ."""
+    """The instances of `seeds` by split and id, with the group of each clip id; ValueError if the seeds differ."""
     tables = [_verdicts(splits, right) for splits in seeds]
     keys = sorted(tables[0])
     if any(table.keys() != tables[0].keys() for table in tables):
-        raise ValueError("the seeds were evaluated on other clips")
+        raise ValueError("the seeds were evaluated on different clips")
     splits, ids = zip(*keys, strict=True)
     _, numbers = np.unique([groups[clip] for clip in ids], return_inverse=True)
     return Scored(ids, np.array(splits), numbers, np.mean([[table[key] for key in keys] for table in tables], axis=0))
@@ -94,7 +94,7 @@ def _verdicts(splits: Splits, right: Judge) -> dict[tuple[int, str], bool]:
 
 
 def share_interval(found: Scored) -> Interval:
-    """The interval of a mean of scores from 0 to 1, by Student's t on the logit scale: near 0 and 1 sums are skewed."""
+    """The interval of a mean of scores in 0..1, by Student's t on the logit scale, as sums are skewed near 0 and 1."""
     mean, half = found.mean, half_width(found)
     if half < TINY:
         return mean, mean
@@ -105,29 +105,29 @@ def share_interval(found: Scored) -> Interval:
 
 
 def gain_interval(found: Scored) -> Interval:
-    """The interval of a mean of differences from -1 to 1, by Student's t."""
+    """The interval of a mean of differences in -1..1, by Student's t."""
     mean, half = found.mean, half_width(found)
     return max(mean - half, -1.0), min(mean + half, 1.0)
 
 
 def half_width(found: Scored) -> float:
-    """Student's t of G - 1 degrees of freedom times the standard error of the mean over groups; inf for one group."""
+    """Student's t with G - 1 degrees of freedom times the jackknife standard error over groups; inf for one group."""
     G = found.group_count
     if G == 1:
         return math.inf
-    # how far the mean moves without a group: that of all splits, as a split may hold out one group only
+    # the change of the mean over all splits without a group (a split may hold out only one)
     shares = np.bincount(found.groups, found.weights)
     moves = (shares * found.mean - found.sums) / (1 - shares)
     return float(student.ppf((1 + LEVEL) / 2, G - 1) * np.sqrt((G - 1) / G * (moves**2).sum()))
 
 
 def compare(ours: Scored, theirs: Scored) -> Difference:
-    """What `ours` gains over `theirs`; ValueError where clips, splits or groups differ."""
+    """The gain of `ours` over `theirs`; ValueError if clips, splits or groups differ."""
     first, second = (set(zip(side.splits.tolist(), side.ids, strict=True)) for side in (ours, theirs))
     if apart := first ^ second:
-        raise ValueError(f"the two were evaluated on other clips ({len(apart)} differ)")
+        raise ValueError(f"the two were evaluated on different clips ({len(apart)} differ)")
     if not np.array_equal(ours.groups, theirs.groups):
-        raise ValueError("the two were evaluated with other groups of clips")
+        raise ValueError("the two were evaluated with different groups of clips")
     gains = replace(ours, scores=ours.scores - theirs.scores)
     _, clips = np.unique(gains.ids, return_inverse=True)
     changes = np.bincount(clips, gains.scores)
@@ -136,11 +136,11 @@ def compare(ours: Scored, theirs: Scored) -> Difference:
 
 
 def sign_flips(sums: np.ndarray) -> float:
-    """The share of sign flips of `sums` (G) whose total is as far from 0 as theirs: the two-sided p-value of 0.
+    """The share of sign flips of `sums` (G) with a total at least as far from 0: the two-sided p-value.
 
-    All 2^G flips, or FLIPS seeded ones; the sums as they are count as one, so p is never 0.
+    Uses all 2^G flips, or FLIPS seeded ones; the sums as given count as one flip, so p is never 0.
     """
-    moved = sums[np.abs(sums) > TINY]  # a flip of the others changes nothing
+    moved = sums[np.abs(sums) > TINY]  # flipping the others changes nothing
     every = 2 ** len(moved) <= FLIPS
     flips = np.arange(2 ** len(moved) if every else FLIPS)
     rng, totals = np.random.default_rng(0), np.zeros(len(flips))
@@ -151,7 +151,7 @@ def sign_flips(sums: np.ndarray) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """The p-values corrected by Holm's steps for their number, in the same order."""
+    """The p-values with Holm's step-down correction, in the same order."""
     order = np.argsort(values, kind="stable")
     stepped = np.arange(len(values), 0, -1) * np.asarray(values)[order]
     corrected = np.empty(len(values))

@@ -1,4 +1,4 @@
-"""The numbers of a report: a row for each variant and for each pair that is compared, and their text."""
+"""The tables of a report: one row per variant and per compared pair, as numbers and as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ STAGES = ("stage1", "stage2")
 
 @dataclass(frozen=True)
 class Score:
-    """A variant after one stage: accuracy of all clips, its deviation over seeds, its interval over groups of clips;
-    the mean of the classes' accuracies; within time-reversed pairs the first and its interval (None without pairs)."""
+    """A variant after one stage: accuracy over all clips, its standard deviation over seeds, its interval over groups;
+    mean class accuracy; accuracy within time-reversed pairs with its interval (None without pairs)."""
 
     seeds: int
     groups: int
@@ -32,7 +32,7 @@ class Score:
 
 @dataclass(frozen=True)
 class VariantRow:
-    """A variant: its scores by stage, its parameters and seconds, and what the paper prints (percent)."""
+    """A variant: its scores by stage, trained parameters, seconds by stage, and the paper's accuracy (percent)."""
 
     variant: str
     label: str
@@ -44,7 +44,7 @@ class VariantRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One pair after one stage, the seeds of each, and p corrected for all pairs of its table after this stage."""
+    """One pair after one stage: the seeds of each, and p corrected for all pairs of its table after this stage."""
 
     ours: str
     theirs: str
@@ -55,7 +55,7 @@ class Comparison:
 
 
 def rows(plan: Plan, experiment: Experiment, outcomes: Sequence[Outcome], names: Sequence[str]) -> list[VariantRow]:
-    """A row for each of the variants `names` that ran."""
+    """One row for each of the variants `names` that ran."""
     found = {stage: by_variant(outcomes, stage) for stage in STAGES}
     made = []
     for name in names:
@@ -75,7 +75,7 @@ def rows(plan: Plan, experiment: Experiment, outcomes: Sequence[Outcome], names:
 
 
 def score(ran: Sequence[Outcome], stage: str) -> Score:
-    """The score of one variant's runs, one a seed."""
+    """The score of one variant from its runs, one per seed."""
     accuracies = statistics.accuracies([one.predictions[stage] for one in ran])
     scored = _scored(ran, stage, statistics.all_classes)
     pairs, pairs_interval = None, None
@@ -101,7 +101,7 @@ def _scored(ran: Sequence[Outcome], stage: str, right: Judge) -> Scored:
 def comparisons(experiment: Experiment, outcomes: Sequence[Outcome]) -> list[Comparison]:
     """Each pair of `experiment.compare` after each stage that both reached, over all seeds of each.
 
-    So a gain is the difference of the two accuracies in the table of variants, also where one has more seeds.
+    So a gain is the difference of the accuracies in the variants' table, even if one variant has more seeds.
     """
     made = []
     for stage in STAGES:
@@ -122,12 +122,12 @@ def _mean_seconds(ran: Sequence[Outcome], stage: str) -> float | None:
 
 
 Cells = tuple[list[str], list[list[str]]]  # heads, lines
-SHOWN = ("accuracy", "mean class", "within pairs", "seconds")  # of each stage
+SHOWN = ("accuracy", "mean class", "within pairs", "seconds")  # columns per stage
 WORDS = {"stage1": "stage 1", "stage2": "stage 2"}
 
 
 def variant_cells(table: Sequence[VariantRow]) -> Cells:
-    """A line for each variant."""
+    """One line per variant."""
     stages = [stage for stage in STAGES if any(stage in row.scores for row in table)]
     heads = ["variant", "groups"]
     heads += [f"{WORDS[stage]}: {what}" for stage in stages for what in SHOWN]
@@ -164,7 +164,7 @@ def _within(row: VariantRow, stage: str) -> str:
 
 
 def pair_cells(pairs: Sequence[Comparison]) -> Cells:
-    """A line for each compared pair."""
+    """One line per compared pair."""
     heads = ["compared", "after", "seeds", "groups", "gain, points [95 % interval]", "clips better / worse"]
     heads += ["p (sign flips)", "p (Holm)"]
     lines = []

@@ -60,8 +60,8 @@ def test_runs_are_known_by_their_names(file: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("[a, b]", "[a, c]", "experiment one names variants that are not there: c"),
-        ("[[b, a]]", "[[d, a]]", "not there: d"),
+        ("[a, b]", "[a, c]", "experiment one names unknown variants: c"),
+        ("[[b, a]]", "[[d, a]]", "unknown variants: d"),
         ("paper: 50.0", "papre: 50.0", "variants.a.papre"),
         ("grid: {clusters: [4, 8], hidden: [16]}, ", "", "experiment two needs either variants or a grid"),
     ],

@@ -196,7 +196,7 @@ def test_only_what_ran_here_and_runs_no_more_is_called_failed(
 
 
 @pytest.mark.parametrize(
-    ("host", "told"), [("rack", "it was seen on rack: look there"), ("", "where it runs was not noted")]
+    ("host", "told"), [("rack", "it was last seen on rack: look there"), ("", "its machine is unknown")]
 )
 def test_what_may_run_on_another_machine_is_named_and_left_alone(
     workers: list[list[str]], runs: Callable[..., Path], capsys: pytest.CaptureFixture[str], host: str, told: str
@@ -204,7 +204,7 @@ def test_what_may_run_on_another_machine_is_named_and_left_alone(
     folder = runs("a", "a2", host=host)
     assert queue.fail_dead() == [] and workers == [] and returncode(folder) is None
     said = capsys.readouterr().err
-    assert f"a counts as running, but not on this machine, desk; {told}." in said and "`dvc queue kill a`" in said
+    assert f"a is marked as running, but not on this machine, desk; {told}." in said and "`dvc queue kill a`" in said
 
 
 def test_a_run_that_dvc_does_not_give_up_is_not_called_failed(

@@ -162,9 +162,9 @@ def test_holm_is_the_closed_test_of_all_sets_of_hypotheses(seed: int) -> None:
 def test_what_differs_is_not_compared() -> None:
     ours, theirs = simple([1, 0], [0, 1]), simple([1, 0, 1], [0, 1, 1])
     for other in (theirs, replace(ours, splits=np.array([0, 1]))):
-        with pytest.raises(ValueError, match="other clips"):
+        with pytest.raises(ValueError, match="different clips"):
             statistics.compare(ours, other)
-    with pytest.raises(ValueError, match="other groups"):
+    with pytest.raises(ValueError, match="different groups"):
         statistics.compare(ours, replace(ours, groups=np.array([0, 0])))
-    with pytest.raises(ValueError, match="other clips"):
+    with pytest.raises(ValueError, match="different clips"):
         scored([[predictions([True], "a")], [predictions([True], "b")]], {"a0": "g", "b0": "g"})
