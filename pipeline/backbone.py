@@ -1,4 +1,4 @@
-"""Stage `backbone`: the network that every clip goes through: ImageNet's, a local file's, or a seeded random one."""
+"""Stage `backbone`: the network for all clips: with ImageNet weights, from a local file, or random with a seed."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from tavlad.store.store import Store
 
 
 class Parameters(Section):
-    """Section `backbone`: `weights` is "imagenet", "random" (by `seed`), or a local .pth or .safetensors file."""
+    """Section `backbone`: `weights` is "imagenet", "random" (from `seed`), or a local .pth or .safetensors file."""
 
     section: ClassVar[str] = "backbone"
     network: NetworkName
@@ -34,7 +34,7 @@ class Parameters(Section):
 @own_code
 @click.argument("output", type=click.Path(path_type=Path))
 def main(output: Path) -> None:
-    """Write the weights, under their publisher's names, to the safetensors file OUTPUT."""
+    """Write the weights, with their publisher's tensor names, to the safetensors file OUTPUT."""
     from tavlad.features import weights
     from tavlad.features.backbone import backbone_digest
 

@@ -1,4 +1,4 @@
-"""Stage check: params.yaml is checked before anything else runs, and each stage's code gets a digest for DVC to see."""
+"""Stage `check`: validate params.yaml before anything else runs, and give each stage's code a digest for DVC."""
 
 import hashlib
 import re
@@ -46,9 +46,9 @@ def check_params(path: Path | str = "params.yaml") -> None:
 
 
 def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The keys of a well-formed params.yaml that do not go together, each with the reason."""
+    """The keys of a valid params.yaml that contradict each other, each with the reason."""
     if p["engine"] == "ray" and p["ray"]["gpus"] and p["device"] == "cpu":
-        yield "ray.gpus", "the actors' GPUs are of no use with device: cpu"
+        yield "ray.gpus", "device: cpu leaves the actors' GPUs unused"
     if p["engine"] == "ray" and not p["ray"]["gpus"] and p["device"] == "cuda":
         yield "ray.gpus", "device: cuda needs GPUs for the actors"
     if p["crop"] > p["short_side"]:
@@ -59,9 +59,9 @@ def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stage2.micro_batch", f"larger than stage2.batch, {p['stage2']['batch']}"
     if p["pooling"] == "avg":
         if p["attention"] != "none":
-            yield "attention", "pooling: avg weighs all locations alike: set attention: none"
+            yield "attention", "pooling: avg weights all locations equally: set attention: none"
         if p["temporal"] != "sum":
-            yield "temporal", "pooling: avg knows no order of time: set temporal: sum"
+            yield "temporal", "pooling: avg ignores temporal order: set temporal: sum"
         if p["assignment"] != "soft":
             yield "assignment", "pooling: avg has no clusters: leave assignment: soft"
     absent = {"fc"} if p["attention"] != "joint" else set()
@@ -72,23 +72,23 @@ def conflicts(p: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def check_splits(names: Sequence[str], layout: str, root: Path, path: Path | str = "dvc.yaml") -> None:
-    """Raise an InputError if one of `names`, the splits of `path`, is no plain word or no split of `layout` at `root`.
+    """Raise an InputError if one of `names`, the splits in `path`, is not a plain word or not a split of `layout`.
 
-    A shell reads them in commands.
+    They must be plain words because a shell reads them in commands.
     """
     from tavlad.data.dag import to_change
     from tavlad.data.indexing import LAYOUTS
 
-    if odd := [name for name in names if not re.fullmatch("[a-z0-9]+", name)]:
+    if invalid := [name for name in names if not re.fullmatch("[a-z0-9]+", name)]:
         raise InputError(
-            f"{path}: the names of splits are of small letters and digits alone, not {', '.join(map(repr, odd))}."
+            f"{path}: split names must be lower-case letters and digits, unlike {', '.join(map(repr, invalid))}."
         )
     if words := to_change(names, LAYOUTS[layout].splits(root), path):
-        raise InputError(f"{words}\nThis line stands for all stages; `dvc repro` goes on from there.")
+        raise InputError(f"{words}\nThis line applies to all stages; then run `dvc repro` again.")
 
 
 def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
-    """The stages whose digest in the folder `codes` is not the one that they last ran with, by dvc.lock."""
+    """The stages whose digest in the folder `codes` differs from that of their last run, in dvc.lock."""
     ran = read_yaml(lock)["stages"].values() if Path(lock).is_file() else ()
     known = {Path(dep["path"]): dep["md5"] for stage in ran for dep in stage.get("deps", ())}
     md5s = {file.stem: md5 for file, md5 in known.items() if file.parent.name == codes.name}
@@ -101,7 +101,7 @@ def changed(codes: Path, lock: Path | str = "dvc.lock") -> list[str]:
 @click.option("--split", "splits", multiple=True, required=True)
 @console.errors_shown()
 def main(codes: Path, splits: tuple[str, ...]) -> None:
-    """Check params.yaml and each --split, and write the digest of each stage's code, by which DVC sees it, to CODES."""
+    """Check params.yaml and each --split, and write the digest of each stage's code to CODES, for DVC to track."""
     check_params()
     dataset = Dataset.load()
     check_splits(splits, dataset.layout, Path(dataset.root))

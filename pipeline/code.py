@@ -1,4 +1,4 @@
-"""The digest of a stage's code: what DVC sees of it, and what the stage that runs compares itself with."""
+"""The digest of a stage's code, which DVC tracks and the running stage compares with its own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +13,14 @@ STAGES = ("demo", "index", "decode", "backbone", "extract", "codebook", "stage1"
 
 
 def digest_of(stage: str) -> str:
-    """The digest of all code that pipeline/<stage>.py imports, of what prints and keeps results as well."""
+    """The digest of all code that pipeline/<stage>.py imports, including what only prints or stores results."""
     return code(f"pipeline.{stage}", silent=())
 
 
 def own_code(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The first argument of a stage, data/code/<stage>.txt: an error if it holds the digest of other code.
+    """Add a first argument, data/code/<stage>.txt, to a stage: an error if it has the digest of other code.
 
-    What the stage raises of the library's errors is printed, and the exit code is 1.
+    Errors of the library are printed, with exit code 1.
     """
     kind = click.Path(dir_okay=False, path_type=Path)
     return click.argument("code", type=kind, expose_value=False, callback=_compare)(errors_shown()(command))
@@ -32,6 +32,6 @@ def _compare(context: click.Context, parameter: click.Parameter, file: Path) -> 
     written = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     if written != digest_of(file.stem):
         raise click.ClickException(
-            f"the code of stage {file.stem} is not what {file} says: it was edited since stage check ran. "
+            f"the code of stage {file.stem} does not match {file}: it was edited since stage check ran. "
             "Run `dvc repro` (without -s)."
         )

@@ -1,4 +1,4 @@
-"""Stage codebook@split: K centres from the training clips of one split."""
+"""Stage `codebook@split`: K centres from the training clips of one split."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -33,7 +33,7 @@ class Parameters(Section):
 @click.argument("features", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, output: Path) -> None:
-    """Fit the codebook of SPLIT from the cached maps under FEATURES and write it to OUTPUT."""
+    """Fit the codebook of SPLIT to the cached maps in FEATURES and write it to OUTPUT."""
     from tavlad.features.cache import maps_inputs
     from tavlad.learning import codebook
 

@@ -1,4 +1,4 @@
-"""Section `dataset` of params.yaml, which index and decode read."""
+"""Section `dataset` of params.yaml, read by index and decode."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Dataset(Section):
-    """Where the videos lie and how they are listed."""
+    """Where the videos are and how they are listed."""
 
     section: ClassVar[str] = "dataset"
     root: str
@@ -26,13 +26,13 @@ class Dataset(Section):
     exclude: list[str]
 
     def rules(self, seed: int) -> "Rules":
-        """These keys, and the `seed` of section index, as an index is built by."""
+        """The rules to build an index with: these keys, and the `seed` of section index."""
         from tavlad.data.selection import Rules
 
         return Rules(seed, self.groups, self.validation, tuple(self.exclude), self.reversed, self.classes, self.limit)
 
     def folder(self) -> Path:
-        """The folder `root`; InputError if it is none. No shell ever sees its name."""
+        """The folder `root`; InputError if it is not a folder. Its name never goes through a shell."""
         folder = Path(self.root)
         if not folder.is_dir():
             raise InputError(f"dataset.root in params.yaml names '{self.root}', which is not a folder.")

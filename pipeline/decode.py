@@ -19,8 +19,8 @@ COUNTS = "counts.csv"
 
 
 class Parameters(Section):
-    """How many frames, how large; what may be missing or damaged (`Tolerance`); and what a clip may cost: `deadline` in
-    seconds, `memory` in megabytes."""
+    """The number and size of frames; how much may be missing or damaged (`Tolerance`); the limits per clip: `deadline`
+    in seconds, `memory` in megabytes."""
 
     section: ClassVar[str] = "decode"
     shared: ClassVar[tuple[str, ...]] = ("frames", "short_side", "workers")
@@ -41,7 +41,7 @@ class Parameters(Section):
 @click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 def main(table: Path, output: Path) -> None:
-    """Decode the clips of TABLE (clips.csv), below dataset.root, to OUTPUT/<clip id>.h5, and count in counts.csv."""
+    """Decode the clips of TABLE (clips.csv), in dataset.root, to OUTPUT/<clip id>.h5, with counts in counts.csv."""
     from pipeline.engine import Ray
     from tavlad.video.batch import Tally, Tolerance, decode_all
     from tavlad.video.decode import Decoder, Limits, Sampling

@@ -1,4 +1,4 @@
-"""Stage `demo`: draws and encodes the embedded data set."""
+"""Stage `demo`: draw and encode the built-in data set."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from tavlad.store.store import Store
 
 
 class Parameters(Section):
-    """The seed of all draws, the number of groups, and of clips for each class and group."""
+    """The random seed, the number of groups, and the number of clips per class and group."""
 
     section: ClassVar[str] = "demo"
     seed: int = Field(ge=0)

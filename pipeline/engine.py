@@ -1,4 +1,4 @@
-"""Where the clips of decode and extract are made: in this process, or on the nodes of a Ray cluster."""
+"""Where decode and extract process clips: in this process, or on the nodes of a Ray cluster."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class Ray(Section):
-    """Key `engine` and section `ray`: they decide no value, and are in no key of the store."""
+    """Key `engine` and section `ray`: they affect no values, and are in no key of the store."""
 
     section: ClassVar[str] = "ray"
     shared: ClassVar[tuple[str, ...]] = ("engine",)
     silent: ClassVar[tuple[str, ...]] = ("engine", "address", "cpus", "gpus", "mixed")
     engine: Literal["local", "ray"]
-    address: str = Field(pattern=r"^([^/]+:\d+)?$")  # no ray://, whose driver would be on another machine
+    address: str = Field(pattern=r"^([^/]+:\d+)?$")  # not ray://, whose driver would run on another machine
     cpus: PositiveInt
     gpus: NonNegativeFloat
     mixed: bool
 
     def engine_for(self, opener: Callable[[Any, Any], Any], precision: str = "") -> Engine:
-        """The engine of a stage; the actors of Ray open an `opener` each.
+        """The engine of a stage; with Ray, each actor creates one `opener`.
 
-        With a `precision`, the parameter, they have a network, and take what section `ray` says; else one CPU.
+        With a `precision`, the parameter, actors run a network with the resources of section `ray`; else with one CPU.
         """
         if self.engine == "local":
             return here
@@ -36,19 +36,19 @@ class Ray(Section):
         from tavlad.cluster.nodes import Slice
         from tavlad.cluster.session import Cluster
 
-        # a network has one clip more than CPUs, which is read, or written, while another is computed
+        # a network gets one clip more than CPUs, to be read or written while another is computed
         wanted = Slice(self.cpus, self.gpus, self.cpus + 1) if precision else Slice(1, 0, 1)
         cluster = Cluster(self.address, self.mixed)
         return partial(spread, opener=opener, cluster=cluster, wanted=wanted, precision=precision)
 
     def device(self, name: str) -> str:
-        """The device that this machine resolves `precision` for: parameter `device`, or the kind that actors have."""
+        """The device for which `precision` is resolved here: parameter `device`, or the kind that actors have."""
         if self.engine == "local":
             return name
         return "auto" if self.gpus else "cpu"
 
     def network_device(self, own: "torch.device") -> "torch.device":
-        """Where the network runs: `own`, or on the GPUs of actors, whether this machine has one or not."""
+        """Where the network runs: on `own`, or on the actors' GPUs, even if this machine has none."""
         import torch
 
         return torch.device("cuda") if self.engine == "ray" and self.gpus else own

@@ -1,4 +1,4 @@
-"""Stage evaluate@split: the held-out clips of one split; the only stage that reads them."""
+"""Stage `evaluate@split`: score the held-out clips of one split; no other stage scores them."""
 
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Parameters(Section):
-    """Section `evaluate`; in the score `top<top>` a clip is right if its class is among the `top` highest."""
+    """Section `evaluate`; in the score `top<top>` a clip counts as right if its class is among the `top` highest."""
 
     section: ClassVar[str] = "evaluate"
     shared: ClassVar[tuple[str, ...]] = ("deterministic", "device", "workers")
@@ -43,7 +43,7 @@ class Parameters(Section):
 @click.argument("stage2", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, stage2: Path, output: Path) -> None:
-    """Score the held-out clips of SPLIT with the models in STAGE1 and STAGE2 and write what they say to OUTPUT."""
+    """Score the held-out clips of SPLIT with the models in STAGE1 and STAGE2 and write the results to OUTPUT."""
     from tavlad import device as devices
     from tavlad.errors import gpu_explained
     from tavlad.features import cache
@@ -69,7 +69,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
 
     with store.output(stage, output), gpu_explained("frames"):
         first = scored("stage1", stage1, cache.maps_inputs(features, examples.ids))
-        # after 0 epochs the model is that of stage 1: its scores come from the cached maps, not again from frames
+        # after 0 epochs the model is that of stage 1: reuse its scores from cached maps instead of starting from frames
         trained = len(read_curve(stage2)["epoch"]) > 0
         final = scored("stage2", stage2, frame_store.frames_inputs(frames, examples.ids)) if trained else first
         speed = devices.Speed(device, params.workers, f"{stage} average pooling")
@@ -82,7 +82,7 @@ def main(split: str, index: Path, features: Path, frames: Path, stage1: Path, st
 
 
 def pooled_of(index: Path, features: Path, model: Path) -> "Pooled":
-    """All clips' maps under FEATURES, and what `model`, which was trained on them, says they are."""
+    """The maps of all clips in `features`, described by the settings of `model`, which was trained on them."""
     from tavlad.features.cache import maps_inputs
     from tavlad.learning.checkpoints import read_settings
     from tavlad.learning.pooled import Pooled
@@ -93,9 +93,9 @@ def pooled_of(index: Path, features: Path, model: Path) -> "Pooled":
 
 
 def averaged(store: Store, split: str, index: Path, maps: "Pooled", speed: "Speed") -> Path:
-    """The predictions of average pooling under a linear layer, which learns from all clips of `split` not held out.
+    """The predictions of average pooling and a linear layer, fitted to all clips of `split` that are not held out.
 
-    The maps are read once for all splits, and not again for another model.
+    The maps are read once for all splits and all models.
     """
     from tavlad.learning import average, pooled
 
@@ -114,7 +114,7 @@ def averaged(store: Store, split: str, index: Path, maps: "Pooled", speed: "Spee
 
 
 def publish_scores(first: Path, final: Path, linear: Path, output: Path) -> None:
-    """Make OUTPUT hold what was scored by the models of stage 1 and of stage 2, and by the linear layer."""
+    """Publish the scores of stage 1, of stage 2 and of the linear layer to `output`."""
     from tavlad.learning.orders import SCORED
     from tavlad.report.evaluation import AVERAGE, FILES
 

@@ -1,4 +1,4 @@
-"""Stage `extract`: the layer-4 maps of every clip, view 0 the centre crop, the others augmented draws."""
+"""Stage `extract`: the layer-4 maps of every clip; view 0 is the centre crop, the others are random augmentations."""
 
 import time
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Parameters(Section):
     silent: ClassVar[tuple[str, ...]] = ("batch", "device", "workers")
     views: PositiveInt
     seed: NonNegativeInt
-    batch: int = Field(ge=3)  # a lone frame may run through other kernels than a batch does
+    batch: int = Field(ge=3)  # a single frame may use other kernels than a batch
     crop: PositiveInt
     features: Features
     precision: Precision
@@ -50,7 +50,7 @@ class Parameters(Section):
 @click.argument("backbone", type=click.Path(path_type=Path))
 @click.argument("features", type=click.Path(path_type=Path))
 def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
-    """Write the maps of the CLIPS (clips.csv), whose stored FRAMES go through BACKBONE, to the folder FEATURES."""
+    """Write the maps of CLIPS (clips.csv), computed from the stored FRAMES with BACKBONE, to the folder FEATURES."""
     from pipeline.engine import Ray
     from tavlad import device as devices
     from tavlad.errors import gpu_explained
@@ -94,7 +94,7 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
 
 
 def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frames]":
-    """The stored frames of each of `clips`; `TavladError` names those without."""
+    """The stored frames of each of `clips`; `TavladError` naming those without."""
     from tavlad.features import extraction
     from tavlad.video.frames import read_frames_recipe
 
@@ -104,7 +104,7 @@ def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frame
         try:
             found[clip] = extraction.Frames(clip, Input(file, read_frames_recipe(file)))
         except (OSError, ValueError) as error:
-            rows.append((clip, f"no file of the frame store at {file}: {error}"))
+            rows.append((clip, f"no valid frame file at {file}: {error}"))
     if rows:
         raise TavladError(f"extract: {len(rows)} clips have no frames", rows, "Run `dvc repro` to decode them.")
     return found

@@ -1,4 +1,4 @@
-"""Stage `index`: which clips there are, their labels, groups and digests, and the three splits. Reads no pixel."""
+"""Stage `index`: the clips, their labels, groups and digests, and the three splits; reads no pixels."""
 
 import time
 from functools import partial
@@ -17,7 +17,7 @@ from tavlad.store.store import Store
 
 
 class Parameters(Section):
-    """The seed of drawn splits and of validation parts."""
+    """The seed of random splits and of validation parts."""
 
     section: ClassVar[str] = "index"
     seed: int = Field(ge=0)

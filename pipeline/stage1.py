@@ -1,4 +1,4 @@
-"""Stage stage1@split: GRU and classifier from cached maps."""
+"""Stage `stage1@split`: train GRU and classifier on cached maps."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Parameters(TrainingSection):
-    """Section `stage1`, and the keys that choose the model."""
+    """Section `stage1`, and the keys that define the model."""
 
     section: ClassVar[str] = "stage1"
     shared: ClassVar[tuple[str, ...]] = (*settings.CHOSEN, "seed", *SPEED, "precision", "deterministic")
@@ -34,12 +34,12 @@ class Parameters(TrainingSection):
     features: settings.Features
 
     def model(self, classes: int, network: settings.NetworkName) -> settings.ModelSettings:
-        """The model that these numbers choose, for so many classes, on the maps of `network`."""
+        """The settings of the model with these parameters, for `classes` classes, on the maps of `network`."""
         chosen = self.model_dump(include={*settings.CHOSEN, "dropout"})
         return settings.ModelSettings(classes, network=network, **chosen)
 
     def schedule(self) -> "Schedule":
-        """These numbers as the training loop takes them."""
+        """These parameters, for the training loop."""
         from tavlad.learning.fitting import Schedule
 
         return Schedule(
@@ -64,7 +64,7 @@ class Parameters(TrainingSection):
 @click.argument("codebook", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def main(split: str, index: Path, features: Path, backbone: Path, codebook: Path, output: Path) -> None:
-    """Train stage 1 of SPLIT on the maps under FEATURES and write the model, its curve and its card to OUTPUT."""
+    """Train stage 1 of SPLIT on the maps in FEATURES and write the model, its curve and its card to OUTPUT."""
     from tavlad import device as devices
     from tavlad.features.backbone import backbone_digest, backbone_source, network_of
     from tavlad.features.cache import maps_inputs

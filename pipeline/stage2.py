@@ -1,4 +1,4 @@
-"""Stage stage2@split: end to end from frames, from stage 1's checkpoint on."""
+"""Stage `stage2@split`: train end to end from frames, starting from stage 1's checkpoint."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -22,7 +22,7 @@ class Parameters(TrainingSection):
     section: ClassVar[str] = "stage2"
     shared: ClassVar[tuple[str, ...]] = ("crop", "seed", *SPEED, "precision", "deterministic")
     silent: ClassVar[tuple[str, ...]] = SPEED
-    epochs: NonNegativeInt  # 0: the model as stage 1 left it, with its backbone
+    epochs: NonNegativeInt  # 0: the unchanged model of stage 1, with its backbone
     lr_head: PositiveFloat
     micro_batch: PositiveInt
     train: Annotated[list[Part], Field(min_length=1)]
@@ -30,7 +30,7 @@ class Parameters(TrainingSection):
     crop: PositiveInt
 
     def schedule(self) -> "Schedule":
-        """These numbers as the training loop takes them."""
+        """These parameters, for the training loop."""
         from tavlad.learning.fitting import Schedule
 
         return Schedule(

@@ -1,4 +1,4 @@
-"""Stage summary: all splits in one place, and the one metrics file that experiments are compared by."""
+"""Stage `summary`: all splits in one place, and the metrics file that experiments are compared by."""
 
 import time
 from pathlib import Path
@@ -15,8 +15,8 @@ from tavlad.store.store import Store
 
 
 class Parameters(Section):
-    """Section `summary`: the held-out `clips` whose attention is drawn (none: the first of each class), and how many
-    `mistakes` the page shows."""
+    """Section `summary`: the held-out `clips` whose attention is drawn (if empty, the first of each class), and the
+    number of `mistakes` on the page."""
 
     section: ClassVar[str] = "summary"
     shared: ClassVar[tuple[str, ...]] = ("crop",)
@@ -37,10 +37,10 @@ class Parameters(Section):
 def main(
     evaluate: Path, stage1: Path, stage2: Path, frames: Path, output: Path, metrics: Path, splits: tuple[str, ...]
 ) -> None:
-    """Sum up each --split, a folder below EVALUATE, STAGE1 and STAGE2: a page, tables and plots to OUTPUT, top-1 to
+    """Summarise the --splits, folders in EVALUATE, STAGE1 and STAGE2: a page, tables and plots to OUTPUT, top-1 to
     METRICS.
 
-    The attention before and after stage 2 is drawn over clips from FRAMES.
+    The attention before and after stage 2 is drawn over frames from FRAMES.
     """
     from tavlad.report.attention import choose_clips, draw_clips, write_attention
     from tavlad.report.classes import write_class_table

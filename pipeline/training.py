@@ -1,4 +1,4 @@
-"""What both training stages share: the numbers of a training, its processes, and the line that says how it ended."""
+"""What both training stages share: training parameters, processes, and the closing line."""
 
 import sys
 from collections.abc import Callable
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tavlad.device import Speed
     from tavlad.report.card import Training
 
-SPEED = ("device", "workers", "processes")  # what decides no value, but for the rounding of sums
+SPEED = ("device", "workers", "processes")  # they affect no values except for the rounding of sums
 
 
 class TrainingSection(Section):
-    """The keys of both sections, and the top-level keys that every training takes; `clip` 0 clips no gradient."""
+    """The keys of both sections, and the top-level keys of every training; `clip` 0 disables gradient clipping."""
 
     lr: PositiveFloat
     halve_every: PositiveInt
@@ -39,7 +39,7 @@ class TrainingSection(Section):
     deterministic: bool
 
     def described(self, stage: str, training: Examples, validation: Examples, source: str) -> "Training":
-        """What the model card of `stage` says of these clips and numbers, and of the backbone's `source`."""
+        """The contents of the model card of `stage`, for these clips and parameters, and the backbone's `source`."""
         from tavlad.report.card import Training
 
         numbers = self.model_dump(exclude=set(self.silent))
@@ -47,7 +47,7 @@ class TrainingSection(Section):
 
 
 def start(params: TrainingSection, stage: str, label: str) -> "Speed":
-    """How this process computes; where parameter `processes` asks for several, they train, and this one ends here."""
+    """The device and workers of this process; if parameter `processes` asks for several, runs them and exits here."""
     from tavlad import device as devices
     from tavlad.learning import launching
 
@@ -59,7 +59,7 @@ def start(params: TrainingSection, stage: str, label: str) -> "Speed":
 
 
 def train(stage: str, make: Callable[..., None], wanted: Any, speed: "Speed", card: "Training", output: Path) -> None:
-    """Make or find what `wanted` describes; process 0 publishes it, with its `card`, to `output`."""
+    """Compute `wanted` or find it in the store; process 0 publishes it, with its `card`, to `output`."""
     from tavlad.errors import gpu_explained
     from tavlad.learning import launching
     from tavlad.learning.processes import rank
@@ -80,12 +80,12 @@ def train(stage: str, make: Callable[..., None], wanted: Any, speed: "Speed", ca
 
 
 def describe(folder: Path) -> str:
-    """One line on the training whose curve.csv lies in `folder`."""
+    """One line on the training with its curve.csv in `folder`."""
     from tavlad.learning.curve import read_curve
 
     curve = read_curve(folder)
     epochs = len(curve["epoch"])
     if not epochs:
-        return "0 epochs: as stage 1 left it"
+        return "0 epochs: unchanged from stage 1"
     line = f"{epochs} epochs, training loss {curve['loss'][-1]:.3f}, training accuracy {curve['accuracy'][-1]:.3f}"
     return line + (f", best validation accuracy {curve['validation'].max():.3f}" if "validation" in curve else "")

@@ -107,7 +107,7 @@ def test_a_stage_that_would_run_other_code_stops(tmp_path: Path, written: str | 
 
 @pytest.mark.parametrize("name", ["split 1", "a;b", "Split1", "$x", "", "é"])
 def test_a_split_that_is_no_plain_word_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(TavladError, match="small letters and digits alone, not"):
+    with pytest.raises(TavladError, match="split names must be lower-case letters and digits"):
         check_splits(["split1", name], "folders", tmp_path)
 
 
