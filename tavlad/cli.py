@@ -1,4 +1,4 @@
-"""The `tavlad` command, for users; the stages of dvc.yaml do not go through it."""
+"""The `tavlad` command, for users; the stages in dvc.yaml do not use it."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ RENAMED = {
 
 
 class Commands(LazyGroup):
-    """All commands; what the library raises of its errors is printed at their end."""
+    """All commands; prints the library's errors that they raise."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command; an error of the library is printed, and the exit code is 1."""
+        """Run the command; the library's errors are printed, with exit code 1."""
         with errors_shown():
             return super().invoke(context)
 
@@ -29,27 +29,27 @@ class Commands(LazyGroup):
 def main() -> None:
     """TA-VLAD: top-down attention recurrent VLAD for action recognition.
 
-    What people do first:
+    Common tasks:
 
     \b
       Classify videos, or a folder of them
         tavlad predict clips/ --model data/stage2/split1 -o classes.csv
-      Make a video of where a model looks
+      Make a video of where a model attends
         tavlad attend some.avi --model data/stage2/split1 -o attention.mp4
       Find when a long video shows which class
         tavlad timeline long.mp4 --model data/stage2/split1 -o segments.csv
-      See whether a data set is complete, and what training on it costs here
+      Check that a data set is complete, and what training on it will cost
         tavlad doctor data data/raw
       Run one of the paper's experiments (tavlad experiment --help lists them)
         tavlad experiment fig4
-      See whether the numbers in data/ are what the models say
+      Check that the numbers in data/ match the models
         tavlad doctor results
 
     \b
     Exit codes:
-      0  all is done, and good
-      1  something failed, and was named; what was good is kept
-      2  the command line is wrong, and nothing was done
+      0  everything succeeded
+      1  something failed and was reported; finished work is kept
+      2  the command line is invalid; nothing was done
     """
 
 

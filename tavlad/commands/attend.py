@@ -1,4 +1,4 @@
-"""`tavlad attend`: a video of where a model looks, and of what it takes the clip for on the way."""
+"""`tavlad attend`: a video of where a model attends, with its running predictions."""
 
 import os
 import tempfile
@@ -30,15 +30,13 @@ SUFFIXES = (".mp4", ".mov", ".mkv")
 
 @click.command(epilog=console.examples("tavlad attend some.avi --model data/stage2/split1 -o attention.mp4"))
 @click.argument("clip", type=click.Path(path_type=Path))
+@click.option("--model", required=True, type=click.Path(exists=True, path_type=Path), help="E.g. data/stage2/split1.")
 @click.option(
-    "--model", required=True, type=click.Path(exists=True, path_type=Path), help="Such as data/stage2/split1."
-)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The video, such as out.mp4."
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The video, e.g. out.mp4."
 )
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 def attend(clip: Path, model: Path, output: Path, device: str) -> None:
-    """Show where a model looks in a video file, and what it takes the clip for as it sees more of it."""
+    """Make a video of where a model attends in a video file, and of its predictions as it sees more frames."""
     if output.suffix.lower() not in SUFFIXES:
         raise click.BadParameter(f"{output} does not end in {', '.join(SUFFIXES)}", param_hint="--output")
     if output.exists() and clip.exists() and output.samefile(clip):
@@ -52,7 +50,7 @@ def attend(clip: Path, model: Path, output: Path, device: str) -> None:
 
 @contextmanager
 def _blamed(clip: Path) -> Iterator[None]:
-    """What goes wrong is told with the clip's name, but for what is no clip's fault."""
+    """Report errors with the clip's name, except those that are not the clip's fault."""
     title = "no video was made"
     try:
         yield
@@ -61,7 +59,7 @@ def _blamed(clip: Path) -> Iterator[None]:
     except BadVideo as error:
         raise InputError(title, [(str(clip), error.reason)], "Name a video that plays.") from error
     except Exception as error:
-        traceback.print_exc()  # whoever repairs it will want to know where
+        traceback.print_exc()  # needed to fix it
         raise TavladError(title, [(str(clip), f"{console.reason(error)} ({PLEA})")]) from error
 
 
@@ -75,7 +73,7 @@ def _require_attention(model: TAVLAD, folder: Path) -> None:
 
 
 def write_attended(clip: Path, scorer: Scorer, output: Path) -> None:
-    """Write the video of all frames of `clip`, streamed, whole or not at all; raises BadVideo."""
+    """Write the video of all frames of `clip`, streamed and written atomically; raises BadVideo."""
     decoded, watched = see(clip, scorer)
     total, side = decoded.decoded_count, min(decoded.frames.shape[1:3])
     frames = console.track(stream_frames(clip, side), "attend", total, "frames")
@@ -91,14 +89,14 @@ def write_attended(clip: Path, scorer: Scorer, output: Path) -> None:
 
 
 def stored_frames(clip: Path, facts: Facts) -> tuple[DecodedClip, np.ndarray]:
-    """A video as the pipeline stores it for the model of `facts` (sampling, scaling, JPEG), frames uint8 (T,H,W,3)."""
+    """A video preprocessed as for the model of `facts` (sampling, scaling, JPEG), with frames uint8 (T,H,W,3)."""
     assert facts.frames and facts.short_side and facts.jpeg_quality, "load_scorer() has seen to it"
     decoded = read_clip(clip, facts.frames, facts.short_side)
     return decoded, unpacked(to_jpeg(decoded.frames, facts.jpeg_quality))
 
 
 def see(clip: Path, scorer: Scorer) -> tuple[DecodedClip, WatchedClip]:
-    """What the model sees of a video through the frame path of the pipeline, and what it makes of it."""
+    """A video preprocessed as in the pipeline, and the model's attention and predictions on it."""
     decoded, frames = stored_frames(clip, scorer.facts)
     logits, attended = scorer.after_each_frame(frames)
     probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()

@@ -1,4 +1,4 @@
-"""`tavlad doctor data`: whether a data set is complete and decodes, and what it costs, before any hour is spent."""
+"""`tavlad doctor data`: whether a data set is complete and decodes, and what training on it will cost."""
 
 import shutil
 import time
@@ -31,10 +31,10 @@ from tavlad.store.store import Store
 from tavlad.video.batch import Tolerance
 from tavlad.video.decode import Limits
 
-MEASURED = 3  # clips
-NAMED = 20  # of a kind
-ROUNDS = 3  # in which the precisions take turns; the best counts
-CLEARLY = 1.1  # times faster, that advice is given
+MEASURED = 3  # clips to measure on
+NAMED = 20  # files listed per kind of problem
+ROUNDS = 3  # of measuring each precision in turn; the best counts
+CLEARLY = 1.1  # how many times faster a precision must be to be recommended
 ADVICE = (
     "Unpack these files again (docs/reproducing.md), or repair them. To go on without some of your clips, name their "
     "ids under dataset.exclude in params.yaml."
@@ -43,11 +43,11 @@ ADVICE = (
 
 @click.command(epilog=console.examples("tavlad doctor data data/raw"))
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--all", "every", is_flag=True, help=f"Name every file; else at most {NAMED} of a kind.")
+@click.option("--all", "every", is_flag=True, help=f"List every file, not only the first {NAMED} of a kind.")
 def check(folder: Path, every: bool) -> None:
-    """Say whether DIR is a whole HMDB51, UCF101 or folder of your own clips, and what it costs to train on it.
+    """Check that DIR is a complete HMDB51, UCF101 or folder of your own clips, and estimate the cost of training on it.
 
-    Every clip is decoded. Disk and time are measured on three of them, at the sizes of ./params.yaml. Nothing is
+    Every clip is decoded. Disk and time are measured on three of them, with the sizes in ./params.yaml. Nothing is
     written to DIR. The exit code is 0 only if nothing is missing and every clip decodes.
     """
     settings = Settings.load()
@@ -67,7 +67,7 @@ def check(folder: Path, every: bool) -> None:
 
 def _inventory(folder: Path, settings: Settings) -> Inventory:
     layout, dataset, seed = layout_of(folder), settings.dataset, settings.index.seed
-    if dataset.layout != layout:  # these rules are about another data set
+    if dataset.layout != layout:  # these rules belong to another data set
         return take(folder, layout, Rules(seed))
     return take(folder, layout, dataset.rules(seed))
 
@@ -89,7 +89,7 @@ def _print_counts(folder: Path, inventory: Inventory) -> None:
 
 
 def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Settings, every: bool) -> None:
-    """What does not stand in the way of a run, but a user should know."""
+    """Print what does not prevent a run, but the user should know."""
     if inventory.summary:
         console.done(f"stage index would say: {inventory.summary}")
     if uneven := imbalance(counted(inventory.labels.values())):
@@ -114,7 +114,7 @@ def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Se
 
 
 def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Settings) -> list[Problem]:
-    """Measure and print disk and time; why they cannot be measured, if so."""
+    """Measure and print disk and time; return the reason if they cannot be measured."""
     if not good or not inventory.splits:
         return [(str(folder), "no clip decodes, or there are no splits: disk and time were not estimated")]
     chosen = samples(folder, [good[len(good) * (2 * i + 1) // (2 * MEASURED)] for i in range(MEASURED)], inventory)
@@ -125,7 +125,7 @@ def _cost(folder: Path, good: Sequence[str], inventory: Inventory, settings: Set
             rates = _network_rates(settings)
     except (RuntimeError, ValueError, TavladError) as error:
         return [("params.yaml", f"disk and time cannot be measured: {error}")]
-    except Exception as error:  # what was found so far took hours to find
+    except Exception as error:  # the results so far took hours to compute
         traceback.print_exc()
         return [(str(folder), f"disk and time cannot be measured: {console.reason(error)}")]
     trained = dag.read_trained_splits() if Path(dag.FILE).exists() else SPLITS
@@ -143,11 +143,11 @@ def _print_times(estimated: Sequence[Estimate], title: str) -> None:
     rows = [console.Row((one.stage, rough(one.seconds), one.arithmetic), ends=one is last) for one in estimated]
     remark = "rough; index, backbone, codebook and summary were not measured"
     rows.append(console.Row(("all", rough(sum(one.seconds for one in estimated)), remark), "bold"))
-    console.table("", ("stage", title, f"from seconds a clip, measured on {MEASURED} clips"), rows)
+    console.table("", ("stage", title, f"from seconds per clip, measured on {MEASURED} clips"), rows)
 
 
 def _network_rates(settings: Settings) -> dict[str, float]:
-    """Frames a second of extract's network in each precision, or on a GPU without bfloat16 in float32 alone."""
+    """Frames per second of extract's network in each precision; float32 only on a GPU without bfloat16."""
     numbers, device = settings.extract, devices.choose(settings.extract.device)
     shape = settings.decode.frames, numbers.crop, numbers.crop, 3
     frames = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
@@ -165,14 +165,14 @@ def _network_rates(settings: Settings) -> dict[str, float]:
 
 
 def _advise(rates: Mapping[str, float], settings: Settings) -> None:
-    """Print frames a second by precision, and warn where `precision: auto` is the slower one."""
+    """Print frames per second by precision, and warn if `precision: auto` picks a clearly slower one."""
     auto = devices.precision("auto", devices.choose(settings.extract.device))
     measured = ", ".join(f"{rate:.3g} frames/s in {name}" for name, rate in rates.items())
     console.done(f"network: {measured}; precision: auto is {auto} here")
     fastest = max(rates, key=lambda name: rates[name])
     if settings.extract.precision == "auto" and rates[fastest] > CLEARLY * rates[auto]:
         times = rates[fastest] / rates[auto]
-        console.warn(f"{fastest} is {times:.2g} x as fast here: set precision: {fastest} in params.yaml")
+        console.warn(f"{fastest} is {times:.2g} times as fast here: set precision: {fastest} in params.yaml")
 
 
 def _disk(cost: Cost, work: Work) -> None:
@@ -188,7 +188,7 @@ def _disk(cost: Cost, work: Work) -> None:
 
 
 def _cut(rows: Sequence[Problem], every: bool) -> list[Problem]:
-    """At most NAMED of `rows`, and how many more there are."""
+    """At most NAMED of `rows`, and a row with the number of others."""
     if every or len(rows) <= NAMED:
         return list(rows)
-    return [*rows[:NAMED], ("...", f"and {len(rows) - NAMED:,} more; --all names them")]
+    return [*rows[:NAMED], ("...", f"and {len(rows) - NAMED:,} more; --all lists them")]

@@ -15,11 +15,11 @@ PLACES = {
 
 @click.group(cls=LazyGroup, places=PLACES, epilog=console.examples("tavlad doctor results"))
 def doctor() -> None:
-    """See whether all is in order. Each command says what is wrong and what to do; `store` and `dvc` remove damage.
+    """Check that all is in order. Each command reports problems and how to fix them; `store` and `dvc` remove damage.
 
     \b
       before training                       tavlad doctor data data/raw
-      before numbers are published          tavlad doctor results
-      after a disk or a machine failed      tavlad doctor store
-      after DVC was killed, and won't start tavlad doctor dvc
+      before publishing numbers             tavlad doctor results
+      after a disk or machine failure       tavlad doctor store
+      if DVC was killed and will not start  tavlad doctor dvc
     """

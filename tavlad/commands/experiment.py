@@ -1,4 +1,4 @@
-"""`tavlad experiment`: the experiments of experiments.yaml, by name, and the report of all that ran."""
+"""`tavlad experiment`: run the experiments of experiments.yaml by name, and report on all that ran."""
 
 import shlex
 from pathlib import Path
@@ -15,14 +15,14 @@ from tavlad.store.store import Store
 
 
 class Experiments(click.Group):
-    """A command for each experiment of experiments.yaml, beside the fixed ones."""
+    """One command per experiment in experiments.yaml, beside the fixed ones."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The experiments in the order of the file, then `report`."""
         return [*read_plan().experiments, *super().list_commands(context)]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The fixed command of that name, or the one that runs the experiment."""
+        """The fixed command with that name, or the one that runs the experiment."""
         if fixed := super().get_command(context, name):
             return fixed
         plan = read_plan()
@@ -43,27 +43,27 @@ def experiment() -> None:
 def _runner(plan: Plan, name: str) -> click.Command:
     chosen, example = plan.experiments[name], f"tavlad experiment {shlex.quote(name)} --stage1 --jobs 2"
 
-    # `short_help`, or click cuts the title at its first full stop: "Ablations (Fig."
+    # with `short_help`, as click would cut the title at its first full stop: "Ablations (Fig."
     @click.command(
         short_help=chosen.title,
-        help=f"{chosen.title}. What already ran on this commit is not run again.",
+        help=f"{chosen.title}. Runs that already succeeded on this commit are not repeated.",
         epilog=console.examples(example),
     )
-    @click.option("--seeds", default="", help="Such as 1,2,3, instead of those in experiments.yaml.")
+    @click.option("--seeds", default="", help="E.g. 1,2,3, instead of those in experiments.yaml.")
     @click.option("--stage1", is_flag=True, help="Stop after stage 1; names then end in -stage1.")
-    @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at the same time.")
-    @click.option("--queue-only", is_flag=True, help="Leave the start to `dvc queue start`.")
+    @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Parallel runs.")
+    @click.option("--queue-only", is_flag=True, help="Only queue the runs; `dvc queue start` starts them.")
     def command(seeds: str, stage1: bool, jobs: int, queue_only: bool) -> None:
         wanted = runs(plan, chosen, _numbers(seeds), stage1)
         if dead := queue.fail_dead():
-            console.done(f"cut short, and missing again: {', '.join(dead)}")
+            console.done(f"interrupted, to be run again: {', '.join(dead)}")
         known = queue.states()
         lacking = queue.missing(wanted, known)
         queue.enqueue(lacking)
         if not queue_only:
             queue.work([run for run in wanted if known.get(run.name) != "Success"], jobs)
         ready = len(wanted) - len(lacking)
-        console.done(f"{len(wanted)} runs: {ready} were there or under way, {len(lacking)} are new")
+        console.done(f"{len(wanted)} runs: {ready} were done or under way, {len(lacking)} are new")
 
     return command
 
@@ -72,13 +72,13 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise click.ClickException(f"--seeds takes whole numbers with commas between, not '{text}'") from None
+        raise click.ClickException(f"--seeds takes integers separated by commas, not '{text}'") from None
 
 
 @experiment.command(epilog=console.examples("tavlad experiment report -o report"))
 @click.option("-o", "--output", default="report", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 def report(output: Path) -> None:
-    """Write index.html with its pictures, and tables.md, from the experiments of this commit."""
+    """Write index.html with its pictures, and tables.md, on the experiments of this commit."""
     plan, revisions = read_plan(), queue.revisions()
     ran = [run for name in revisions if (run := run_named(plan, name))]
     if not ran:

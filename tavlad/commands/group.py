@@ -1,4 +1,4 @@
-"""Groups whose commands are imported when they are called: torch and DVC take seconds to load."""
+"""Command groups that import a command only when it is called: torch and DVC take seconds to load."""
 
 import copy
 import functools
@@ -10,8 +10,8 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A group of commands by name, each at "<module of tavlad.commands>.<command>"; `renamed` has the old names, each
-    with its place and with what it is called now."""
+    """A group of commands by name, each at "<module of tavlad.commands>.<command>"; `renamed` maps old names to a place
+    and the current name."""
 
     def __init__(
         self,
@@ -24,11 +24,11 @@ class LazyGroup(click.Group):
         self.places, self.renamed = places, renamed or {}
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """All commands, without old names."""
+        """All commands, without their old names."""
         return sorted(self.places)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The command `name`, imported now; None if there is none."""
+        """Import and return the command `name`; None if there is none."""
         if name in self.renamed:
             place, now = self.renamed[name]
             return under_old_name(_imported(place), f"tavlad {name}", f"tavlad {now}")
@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
 
 
 def under_old_name(command: click.Command, old: str, now: str) -> click.Command:
-    """`command` as it was called before: in no list, and it says on stderr what it is called now."""
+    """`command` under its old name: hidden, with a note on stderr about the new name."""
     run = command.callback
     assert run is not None, "a group has no old name"
 

@@ -1,4 +1,4 @@
-"""`tavlad doctor dvc`: what DVC leaves torn when it is killed while it writes a file of its own."""
+"""`tavlad doctor dvc`: remove DVC's own files that are truncated because DVC was killed while writing them."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from voluptuous import Invalid
 
 from tavlad import console
 
-TRIES, PAUSE = 5, 0.2  # seconds: a DVC that is alive may be writing at this moment
+TRIES, PAUSE = 5, 0.2  # seconds: a running DVC may be writing at this moment
 
 
 def _locks(text: str) -> None:
@@ -25,23 +25,23 @@ def _stages(text: str) -> None:
     COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(text))
 
 
-# DVC refuses to start with either; it makes them again: locks of dead processes bind nobody, stages come from its cache
+# if either is truncated, DVC does not start; it recreates both: dead locks are void, stages come from its cache
 FILES: dict[str, Callable[[str], Any]] = {".dvc/tmp/rwlock": _locks, "dvc.lock": _stages}
 
 
 @click.command(epilog=console.examples("tavlad doctor dvc && dvc repro"))
 def repair() -> None:
-    """Remove those of DVC's own files that it was killed while writing, and with which it refuses to start."""
+    """Remove DVC's own files that were left incomplete when it was killed, and that keep it from starting."""
     found = [name for name, read in FILES.items() if torn(Path(name), read)]
     for name in found:
         Path(name).unlink()
-        click.echo(f"removed {name}: DVC was killed while it wrote it, and makes it again")
+        click.echo(f"removed {name}: DVC was killed while writing it, and will recreate it")
     if not found:
-        click.echo("doctor dvc: what DVC wrote is whole")
+        click.echo("doctor dvc: DVC's files are complete")
 
 
 def torn(path: Path, read: Callable[[str], Any]) -> bool:
-    """Whether the file is there, and not what `read` takes, now and after a while."""
+    """Whether the file exists and `read` rejects it, now and after a while."""
     for _ in range(TRIES):
         try:
             read(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""`tavlad store` and `tavlad doctor store`: what the work store holds, what may go, and whether it is undamaged."""
+"""`tavlad store` and `tavlad doctor store`: what is in the work store, what can be removed, and what is damaged."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def store() -> None:
 
 @store.command(epilog=console.examples("tavlad store size"))
 def size() -> None:
-    """Show how many entries each stage has and what they weigh."""
+    """Show the number and size of each stage's entries."""
     opened = Store.open()
     sizes = opened.size().items()
     rows = [console.Row((stage, str(entries), f"{weight / 1e6:.1f}")) for stage, (entries, weight) in sizes]
@@ -28,28 +28,28 @@ def size() -> None:
 
 
 @store.command(epilog=console.examples("tavlad store prune"))
-@click.option("--all", "everything", is_flag=True, help="Remove every entry, not only those that nothing else holds.")
+@click.option("--all", "everything", is_flag=True, help="Remove every entry, not only those without other links.")
 def prune(everything: bool) -> None:
-    """Remove the entries that neither an output nor DVC's cache shares (both hold them by hard links)."""
+    """Remove the entries that are not hard-linked from an output or DVC's cache."""
     count, weight = maintenance.prune_entries(Store.open(), everything)
     click.echo(f"removed {count} entries, {weight / 1e6:.1f} MB")
 
 
 @click.command(epilog=console.examples("tavlad doctor store && dvc repro"))
 def verify_store() -> None:
-    """Read every entry, and DVC's cache; remove damaged entries with all their links, so that they are made again."""
+    """Read all entries and DVC's cache; remove damaged entries and all their links, so that they are recomputed."""
     opened = Store.open()
     verdict = maintenance.verify_entries(opened, _dvc_cache(), Path("data"))
     for path in verdict.removed:
         console.done(f"removed {path}")
-    unknown = f"; {verdict.unknown} are older than notes of digests, and were not checked" if verdict.unknown else ""
-    counts = f"{verdict.sound} entries are what was written, {len(verdict.damaged)} are not"
+    unknown = f"; {verdict.unknown} predate the recording of digests, and were not checked" if verdict.unknown else ""
+    counts = f"{verdict.sound} entries are undamaged, {len(verdict.damaged)} are damaged"
     console.done(f"{opened.root}: {counts}{unknown}")
-    rows = [*verdict.damaged, *((str(path), "its bytes are not those that its name says") for path in verdict.objects)]
+    rows = [*verdict.damaged, *((str(path), "its content does not match its name, an MD5") for path in verdict.objects)]
     if rows:
-        advice = "What the store held was removed: `dvc repro` makes it again."
+        advice = "The damaged entries were removed: `dvc repro` recomputes them."
         if verdict.objects:
-            advice += " Of DVC's cache, remove the files named, then `dvc repro`, or `dvc pull` for what you added."
+            advice += " Remove the files of DVC's cache named here, then `dvc repro`, or `dvc pull` for what you added."
         raise TavladError("damaged", rows, advice)
 
 
@@ -57,7 +57,7 @@ store.add_command(under_old_name(verify_store, "tavlad store verify", "tavlad do
 
 
 def _dvc_cache() -> Path | None:
-    """The folder of DVC's objects, <2 digits of md5>/<30 digits>; None outside of its repositories."""
+    """The folder of DVC's objects, <2 digits of md5>/<30 digits>; None outside a DVC repository."""
     try:
         return Path(Repo().cache.local.path)
     except NotDvcRepoError:

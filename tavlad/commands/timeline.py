@@ -1,4 +1,4 @@
-"""`tavlad timeline`: which class an untrimmed video shows when, as a table of segments and as one picture."""
+"""`tavlad timeline`: which class an untrimmed video shows when, as a table of segments and as a picture."""
 
 import csv
 import os
@@ -19,20 +19,18 @@ from tavlad.report.strip import Strip, clock_of
 from tavlad.video.grid import Grid
 from tavlad.video.opening import BadVideo
 
-OVERLAP = 6  # windows that see a moment, unless --stride says otherwise
+OVERLAP = 6  # windows that contain a moment, by default
 EXAMPLES = (
     "tavlad timeline long.mp4 --model data/stage2/split1 --window 2.4",
     "tavlad timeline long.mp4 --model data/stage2/split1 --stride 0.5 --threshold 0.7 -o long.csv",
 )
 POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
-Asked = tuple[float, float]  # seconds of a window and of a stride
+Asked = tuple[float, float]  # window and stride in seconds
 
 
 @click.command(epilog=console.examples(*EXAMPLES))
 @click.argument("video", type=click.Path(path_type=Path))
-@click.option(
-    "--model", required=True, type=click.Path(exists=True, path_type=Path), help="Such as data/stage2/split1."
-)
+@click.option("--model", required=True, type=click.Path(exists=True, path_type=Path), help="E.g. data/stage2/split1.")
 @click.option(
     "--window",
     default=4.0,
@@ -40,13 +38,13 @@ Asked = tuple[float, float]  # seconds of a window and of a stride
     type=POSITIVE,
     help="Seconds that the model sees at a time: as long as the clips that it was trained on.",
 )
-@click.option("--stride", type=POSITIVE, help="Seconds from window to window; by default a sixth of one.")
+@click.option("--stride", type=POSITIVE, help="Seconds from window to window; a sixth of the window by default.")
 @click.option(
     "--threshold",
     default=0.25,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="The least probability, after smoothing, that is a segment.",
+    help="The lowest smoothed probability that makes a segment.",
 )
 @click.option(
     "-o",
@@ -54,17 +52,17 @@ Asked = tuple[float, float]  # seconds of a window and of a stride
     default="segments.csv",
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A new file for the segments; the picture lies beside it, as .png.",
+    help="A new file for the segments; the picture is written beside it, as .png.",
 )
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 def timeline(
     video: Path, model: Path, window: float, stride: float | None, threshold: float, output: Path, device: str
 ) -> None:
-    """Say when an untrimmed VIDEO of any length shows which class: a table of segments, and a picture of them.
+    """Find when an untrimmed VIDEO of any length shows which class: a table of segments, and a picture of them.
 
-    The stride is rounded to the frames that the model takes of a window, so that windows share frames. A model knows
-    no more than its classes: whatever else is to be seen is taken for one of them, unless the threshold is high
-    enough, or a class of its own for it was trained.
+    The stride is rounded to the model's frame spacing in a window, so that windows share frames. A model only knows its
+    own classes: anything else in the video is taken for one of them, unless the threshold is high enough, or the model
+    was trained with a class for it.
     """
     asked = (window, stride or window / OVERLAP)
     picture = _beside(output, asked)
@@ -85,7 +83,7 @@ def timeline(
 
 
 def _beside(output: Path, asked: Asked) -> Path:
-    """The picture's path; what cannot be is refused before anything is done."""
+    """The picture's path; impossible requests are rejected before anything is done."""
     if output.suffix != ".csv":
         raise click.BadParameter(f"{output} does not end in .csv", param_hint="--output")
     if asked[1] > asked[0]:
@@ -98,7 +96,7 @@ def _beside(output: Path, asked: Asked) -> Path:
 
 
 def _until_bad(stretches: Iterable[Stretch], bad: list[BadVideo]) -> Iterator[Stretch]:
-    """What can be seen of a video; why it ends early goes to `bad`, so that what is before is finished first."""
+    """The stretches of a video; a BadVideo that ends it early goes to `bad`, so that what came before is finished."""
     try:
         yield from stretches
     except BadVideo as error:
@@ -106,7 +104,7 @@ def _until_bad(stretches: Iterable[Stretch], bad: list[BadVideo]) -> Iterator[St
 
 
 def _cells(video: Path, stretches: Iterable[Stretch], asked: Asked, bad: list[BadVideo]) -> Iterator[Cell]:
-    """The cells of a video, behind a bar; InputError where it is shorter than a window."""
+    """The cells of a video, with a progress bar; InputError if it is shorter than a window."""
     stretches = _until_bad(stretches, bad)
     first = next(stretches, None)
     if first is None:
@@ -122,13 +120,13 @@ def _cells(video: Path, stretches: Iterable[Stretch], asked: Asked, bad: list[Ba
                 seen, whole = stretch.until, whole + len(stretch.windows)
             if not whole and not bad:
                 window = float(first.grid.window)
-                raise InputError(f"{video}: {seen:g} s can be seen, less than a window of {window:g} s (--window).")
+                raise InputError(f"{video}: {seen:g} s can be read, less than a window of {window:g} s (--window).")
 
         yield from smoothed(windows(), first.grid)
 
 
 def _tell(grid: Grid, asked: Asked) -> None:
-    """What was made of the numbers that were asked for."""
+    """Report the window and stride in use, which may be rounded."""
     used = float(grid.window), float(grid.stride)
     words = [f"windows of {window:.4g} s every {stride:.4g} s" for window, stride in (used, asked)]
     rounded = f" (rounded; asked for: {words[1]})" if words[0] != words[1] else ""
@@ -142,7 +140,7 @@ def _added(cells: Iterable[Cell], strip: Strip) -> Iterator[Cell]:
 
 
 def _write(output: Path, found: Iterable[Segment], classes: Sequence[str], strip: Strip) -> int:
-    """Write each segment to the new file as soon as it ends, so that it stays whatever happens; how many there are."""
+    """Write each segment to the new file as soon as it ends, so that none is lost; return their number."""
     count = 0
     with _refusals(output), open(output, "x", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -165,4 +163,4 @@ def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TavladError(f"{path} cannot be written: {console.reason(error)}. What was written stays.") from error
+        raise TavladError(f"{path} cannot be written: {console.reason(error)}. The rest is kept.") from error

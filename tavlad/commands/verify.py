@@ -1,4 +1,4 @@
-"""`tavlad doctor results`: whether the numbers of data/ are what the predictions say, and those what the models say."""
+"""`tavlad doctor results`: whether the metrics in data/ match the predictions, and the predictions the models."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -16,11 +16,11 @@ from tavlad.errors import TavladError, gpu_explained
 from tavlad.params import read_yaml
 
 DATA = Path("data")
-TOLERANCE = 1e-3  # of the largest value: below it another machine may have made them, above it another model or input
-UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)  # a file that is missing, or holds nonsense
+TOLERANCE = 1e-3  # relative to the largest value: another machine stays below it, another model or input does not
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)  # a file that is missing or malformed
 ADVICE = (
-    "`dvc status` names what was changed by hand, `dvc checkout --force` brings back what DVC recorded, `dvc repro` "
-    "makes the rest. If logits alone are far off, verify on the machine that made them, with its number of threads."
+    "`dvc status` names what was changed by hand, `dvc checkout --force` restores what DVC recorded, `dvc repro` "
+    "recomputes the rest. If only logits are far off, verify on the machine that made them, with as many threads."
 )
 
 
@@ -30,12 +30,12 @@ ADVICE = (
     default=5,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Held-out clips of each split that the models score again.",
+    help="Held-out clips per split to score again with the models.",
 )
 def verify(sample: int) -> None:
     """Recompute all metrics from the saved predictions, and a sample of the predictions from the models.
 
-    The clips and labels of the predictions are compared with the index. The exit code is 0 only if all is as written.
+    The clips and labels of the predictions are compared with the index. The exit code is 0 only if everything matches.
     """
     top, device = _settings()
     splits = read_trained_splits()
@@ -59,7 +59,7 @@ def verify(sample: int) -> None:
         if not distance <= TOLERANCE
     ]
     if rows:
-        raise TavladError(f"doctor results: {DATA} is not what it claims", list(dict.fromkeys(rows)), ADVICE)
+        raise TavladError(f"doctor results: {DATA} has inconsistent results", list(dict.fromkeys(rows)), ADVICE)
     console.done(f"doctor results: {', '.join(splits)}: all metrics follow from the predictions; {_agreement(apart)}")
 
 
@@ -74,7 +74,7 @@ def _settings() -> tuple[int, str]:
 
 
 def _found(place: str, check: Callable[[], Iterable[Problem]]) -> list[Problem]:
-    """What `check` finds wrong; if it cannot be carried out, the reason."""
+    """The problems found by `check`; if it cannot run, the reason."""
     try:
         return list(check())
     except UNREADABLE as error:
@@ -86,12 +86,12 @@ def _unreadable(place: str, error: Exception) -> Problem:
 
 
 def _agreement(apart: Mapping[Place, float]) -> str:
-    """What was computed again, in words; a warning if not every bit is the same."""
+    """The result of scoring again, as text; warns if not all bits are the same."""
     count, largest = len({clip for _, clip, _ in apart}), max(apart.values(), default=0.0)
     if largest == 0:
-        return f"the models give the same bits again for {count} held-out clips"
+        return f"the models reproduce the same bits for {count} held-out clips"
     console.warn(
-        f"the models give logits or attention again that differ by up to {largest:.1e} of the largest value: "
+        f"logits or attention computed again differ by up to {largest:.1e} of the largest value: "
         "another machine, or another number of threads, made the predictions"
     )
-    return f"the models give almost the same again for {count} held-out clips (within {largest:.1e})"
+    return f"the models reproduce almost the same for {count} held-out clips (within {largest:.1e})"

@@ -95,7 +95,7 @@ def test_a_long_list_is_shortened_without_the_option_all(tmp_path, project, tiny
     project(root, "folders")
     result = check(str(root))
     assert (result.exit_code, len(named(result))) == (1, 21)
-    assert named(result)["..."] == "and 40 more; --all names them"
+    assert named(result)["..."] == "and 40 more; --all lists them"
     assert "index would say: 61 clips" in result.stdout
     assert len(named(check(str(root), "--all"))) == 60
 

@@ -43,7 +43,7 @@ def test_predict(terminal: bool) -> None:
     clip = str(make_clip(Path(FOLDER, f"{FILE}.mp4")))
     code, text = call(main, "predict", clip, f"{clip}.gone", "--model", model, "--device", "cpu", terminal=terminal)
     assert code == 1 and CLASS in text
-    assert f"{clip}: " in text and f"{clip}.gone: no class: the file is missing" in text
+    assert f"{clip}: " in text and f"{clip}.gone: failed: the file is missing" in text
     assert f"│ {clip}.gone │ the file is missing" in text if terminal else f"  {clip}.gone: the file is missing" in text
 
 
@@ -66,7 +66,7 @@ def test_store(terminal: bool, folder: Path) -> None:
     entry.chmod(0o644)
     entry.write_text("other")
     code, text = call(main, "doctor", "store", terminal=terminal)
-    assert code == 1 and f"{folder / NAME}: 0 entries are what was written, 1 are not" in text
+    assert code == 1 and f"{folder / NAME}: 0 entries are undamaged, 1 are damaged" in text
     assert f"{entry} has changed since it was written" in text and f"decode/{entry.name}" in text
 
 
@@ -108,7 +108,7 @@ def test_experiment(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment.queue, "fail_dead", lambda: [NAME])
     monkeypatch.setattr(experiment.queue, "_dvc", refused)
     code, text = call(main, "experiment", FILE, terminal=terminal)
-    assert code == 1 and f"cut short, and missing again: {NAME}\n" in text
+    assert code == 1 and f"interrupted, to be run again: {NAME}\n" in text
     assert f"{NAME}-seed1" in text and f"ERROR: no {CLASS}" in text
 
 

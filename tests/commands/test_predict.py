@@ -24,7 +24,7 @@ from tests.commands import finished_project
 from tests.commands.made import CLASSES, make_clip, make_model
 from tests.video import hazards
 
-REST = "All others have theirs."
+REST = "All others were classified."
 
 
 def run(model: Path, *arguments: object, stdin: bytes = b"") -> Result:
@@ -99,7 +99,7 @@ def test_a_bad_video_costs_itself_alone_and_every_form_says_why(
     said = (outcome.stdout if form in ("-", None) else output.read_text()).splitlines()[form == "csv" :]
     assert outcome.exit_code == 1 and len(said) == 4 and all(map(str.__contains__, said, map(str, videos)))
     assert all(map(str.__contains__, said, reasons)) and all(name in said[3] for name in CLASSES)
-    assert "3 of 4 clips have no class:" in outcome.stderr and "Traceback" not in outcome.stderr
+    assert "3 of 4 clips failed:" in outcome.stderr and "Traceback" not in outcome.stderr
     assert f"  {tmp_path}/gone.avi: the file is missing" in outcome.stderr.splitlines()
     assert outcome.stderr.splitlines()[-1] == REST
 
@@ -127,7 +127,7 @@ def test_videos_are_named_by_folders_and_lists_too(model: Path, tmp_path: Path) 
         assert outcome.exit_code == 0, outcome.output
         with open(tmp_path / f"{number}.csv", newline="") as file:
             assert [row["path"] for row in csv.DictReader(file)] == videos
-        left_out = "4 videos; 1 files that are none are left out (1 .txt)\n"
+        left_out = "4 videos; 1 other files are ignored (1 .txt)\n"
         assert (left_out in outcome.stderr) == (number < 2)
 
 
@@ -135,7 +135,7 @@ def test_without_a_video_nothing_is_said_to_be_good(model: Path, tmp_path: Path)
     (tmp_path / "notes.txt").touch()
     outcome = run(model, tmp_path, "-", "-o", tmp_path / "out.csv")
     assert outcome.exit_code == 1 and not (tmp_path / "out.csv").exists()
-    assert outcome.stderr == "Error: there is no video to look at; 1 files that are none are left out (1 .txt).\n"
+    assert outcome.stderr == "Error: no videos found; 1 other files are ignored (1 .txt).\n"
 
 
 @pytest.mark.parametrize("error", [kind("odd\n numbers") for kind in (ValueError, RuntimeError, MemoryError)])
@@ -153,7 +153,7 @@ def test_an_error_that_nobody_foresaw_costs_its_clip_alone(
     monkeypatch.setattr(Scorer, "of_frames", of_frames)
     first, odd = make_clip(tmp_path / "slow.mp4"), make_clip(tmp_path / "odd.mp4")
     outcome = run(model, odd, clip, first)
-    assert outcome.exit_code == 1 and outcome.stdout.count("no class: ") == 2
+    assert outcome.exit_code == 1 and outcome.stdout.count("failed: ") == 2
     kind = type(error).__name__
     assert f"  {clip}: {kind}: odd numbers ({prediction.PLEA})" in outcome.stderr.splitlines()
     assert f"  {odd}: KeyError: 'odd\\n numbers'" in outcome.stderr.splitlines()

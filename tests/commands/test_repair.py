@@ -10,7 +10,7 @@ from tavlad.commands import repair
 
 LOCK = Path(__file__).parents[2] / "dvc.lock"
 RWLOCK = '{"read": {"a.py": [{"pid": 1, "cmd": "dvc repro"}]}, "write": {}}'
-WHOLE = "doctor dvc: what DVC wrote is whole\n"
+WHOLE = "doctor dvc: DVC's files are complete\n"
 
 
 @pytest.fixture

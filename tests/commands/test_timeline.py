@@ -138,7 +138,7 @@ def test_a_decoder_that_crashes_ends_itself_alone(model: Path, tmp_path: Path, m
     [
         ("text.avi", "text.avi: cannot be opened as a video"),
         ("missing.avi", "missing.avi: the file is missing"),
-        ("clip.mp4", "clip.mp4: 0.6 s can be seen, less than a window of 4 s (--window)"),
+        ("clip.mp4", "clip.mp4: 0.6 s can be read, less than a window of 4 s (--window)"),
     ],
 )
 def test_what_has_no_window_is_named_and_leaves_nothing(

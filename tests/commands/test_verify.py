@@ -79,7 +79,7 @@ def turn_attention(split: str) -> None:
 def test_what_the_stages_wrote_is_verified(project: Path) -> None:
     outcome = verify()
     assert outcome.exit_code == 0, outcome.output
-    line = "split1, split2: all metrics follow from the predictions; the models give the same bits again for 5"
+    line = "split1, split2: all metrics follow from the predictions; the models reproduce the same bits for 5"
     assert outcome.output.splitlines()[-1] == f"doctor results: {line} held-out clips"
     assert "for 4 held-out" in verify("--sample", "2").output
 
@@ -219,9 +219,9 @@ def test_the_last_digits_of_another_machine_are_a_warning(project: Path) -> None
     resave("split1", "", lambda made: nudged(made, 1e-5))
     outcome = verify()
     assert outcome.exit_code == 0, outcome.output
-    assert "warning: the models give logits or attention again that differ by up to 1.0e-05" in outcome.output
-    assert "almost the same again for 5 held-out clips (within 1.0e-05)" in outcome.output
-    assert verify("--sample", "0").output.splitlines()[-1].endswith("the same bits again for 0 held-out clips")
+    assert "warning: logits or attention computed again differ by up to 1.0e-05" in outcome.output
+    assert "almost the same for 5 held-out clips (within 1.0e-05)" in outcome.output
+    assert verify("--sample", "0").output.splitlines()[-1].endswith("the same bits for 0 held-out clips")
 
 
 def test_the_same_clips_are_taken_every_time() -> None:
