@@ -1,18 +1,18 @@
-"""Whether the classes of a data set are of very different sizes."""
+"""Class imbalance: whether the classes of a data set differ greatly in size."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-UNEVEN = 10  # times as many clips in the largest class as in the smallest
+UNEVEN = 10  # size ratio of the largest class to the smallest that triggers a warning
 
 
 def counted(labels: Iterable[str]) -> dict[str, int]:
-    """The number of clips by class."""
+    """Count the clips of each class."""
     return dict(Counter(labels))
 
 
 def imbalance(clips: Mapping[str, int], kind: str = "clips") -> str:
-    """A warning if the largest class by `clips` has ten times those of the smallest, else ""."""
+    """Return a warning if the largest class in `clips` is at least ten times the size of the smallest, else ""."""
     known = {label: count for label, count in clips.items() if count}
     if not known:
         return ""

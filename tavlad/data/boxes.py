@@ -1,4 +1,4 @@
-"""True boxes of the acting objects, where a data set brings them: boxes.csv beside its videos, as the demo does."""
+"""Ground-truth boxes of the acting objects, if a data set has a boxes.csv next to its videos, as the demo does."""
 
 import csv
 from collections import defaultdict
@@ -14,9 +14,9 @@ HEADER = ["clip", "frame", "x0", "y0", "x1", "y1"]
 
 
 def read_boxes(path: Path) -> dict[str, np.ndarray]:
-    """By clip id the box of each frame, int64 (n, 4): x0, y0, x1, y1 in pixels of the upright video, ends exclusive.
+    """Read the boxes of each clip by id, int64 (n, 4): x0, y0, x1, y1 per frame in pixels of the upright video.
 
-    InputError, naming the line, where the file is no such table, or a clip's frames do not count from 0.
+    x1 and y1 are exclusive. InputError names the line if the table is malformed or a clip's frames do not count from 0.
     """
     rows: dict[str, list[list[int]]] = defaultdict(list)
     with open(path, encoding="utf-8", newline="") as file:
@@ -35,9 +35,9 @@ def read_boxes(path: Path) -> dict[str, np.ndarray]:
 
 
 def take_boxes(root: Path, output: Path, originals: Mapping[str, str]) -> None:
-    """Check and copy boxes.csv from `root`; where there is none, write one without rows.
+    """Check boxes.csv in `root` and copy it to `output`, or write one without rows if there is none.
 
-    `originals` has the ids of reversals: they get the rows of their originals, as both number the frames of one file.
+    `originals` maps the ids of reversals to their originals, whose rows they share: both number the same file's frames.
     """
     source, rows = root / "boxes.csv", [HEADER]
     if source.exists():
@@ -51,9 +51,9 @@ def take_boxes(root: Path, output: Path, originals: Mapping[str, str]) -> None:
 
 
 def in_crop(boxes: np.ndarray, facts: Mapping[str, Any], height: int, width: int, crop: int) -> np.ndarray:
-    """The boxes of the sampled frames, float64 (T, 4), as shares of the centre crop's side, cut at its border.
+    """The boxes of the sampled frames, float64 (T, 4), as fractions of the centre crop's side, clipped to the crop.
 
-    `boxes` (n, 4) are those of every frame, `facts` what decoding found, `height` and `width` the stored frames'.
+    `boxes` (n, 4) covers every frame, `facts` is the frame file's metadata, `height` and `width` are the stored size.
     """
     upright = (facts["height"], facts["width"]) if facts["rotation"] % 180 else (facts["width"], facts["height"])
     scale = np.array([width / upright[0], height / upright[1]] * 2)

@@ -11,11 +11,11 @@ from ruamel.yaml.error import YAMLError
 from tavlad.errors import InputError
 
 FILE = "dvc.yaml"
-KEYS = ("splits", "split")  # `vars` holds the names below both: DVC hands `${splits}` to a command as `--split` of each
+KEYS = ("splits", "split")  # the nesting in `vars`: DVC expands `${splits}` in a command to one `--split` per name
 
 
 def trained_splits(text: str, file: str = FILE) -> list[str]:
-    """The names of the splits in the `vars` of a dvc.yaml's `text`; InputError where there are none."""
+    """The names of the splits in the `vars` of a dvc.yaml's `text`; InputError if there are none."""
     try:
         document = YAML(typ="safe", pure=True).load(text)
         names = [str(name) for part in document["vars"] for name in part.get(KEYS[0], {}).get(KEYS[1], ())]
@@ -27,7 +27,7 @@ def trained_splits(text: str, file: str = FILE) -> list[str]:
 
 
 def read_trained_splits(file: Path | str = FILE) -> list[str]:
-    """What `trained_splits` says of `file`."""
+    """`trained_splits` of a file; InputError if it is missing."""
     try:
         return trained_splits(Path(file).read_text(encoding="utf-8"), str(file))
     except FileNotFoundError:
@@ -35,12 +35,12 @@ def read_trained_splits(file: Path | str = FILE) -> list[str]:
 
 
 def line_of(names: Sequence[str]) -> str:
-    """The line of dvc.yaml that says to train the splits `names`."""
+    """The line of dvc.yaml that selects the splits `names`."""
     return f"  - {KEYS[0]}: {{{KEYS[1]}: [{', '.join(names)}]}}"
 
 
 def to_change(trained: Sequence[str], there: Sequence[str], file: Path | str = FILE) -> str:
-    """What to write in which line of `file`, as it trains splits that are not `there`; "" if all are."""
+    """Advice on which line of `file` to change if it trains splits that are not in `there`; "" if all are."""
     absent = [name for name in trained if name not in there]
     if not absent:
         return ""

@@ -1,4 +1,4 @@
-"""Which videos are meant by names of files and folders."""
+"""Find the videos that a list of files and folders refers to."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,10 +9,10 @@ from tavlad.errors import InputError
 
 
 class Videos:
-    """The paths of all videos that are `named`, each once, in a lasting order; files of folders that are no `others`.
+    """The `paths` of all videos in `named`, without duplicates, in a stable order; `others` are the non-videos.
 
-    A named file is one whatever it is called. A folder gives the files in it, and in the folders there, whose suffix
-    videos have, sorted by name and without hidden ones; a folder that is met again, as through a link, is not entered.
+    A file that is named itself counts as a video whatever its suffix. Folders are searched recursively for files with
+    a video suffix, sorted by name, without hidden ones; each folder is entered once, even if links lead to it again.
     InputError names all folders that cannot be read.
     """
 
@@ -50,6 +50,6 @@ class Videos:
 
 
 def listed(data: bytes) -> list[str]:
-    """The paths in a list: a line each, or where there are bytes of zero, as `find -print0` writes them, up to each."""
+    """The paths in a list: one per line, or separated by NUL bytes (`find -print0`) if it contains any."""
     parts = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
     return [os.fsdecode(part) for part in parts if part]

@@ -1,4 +1,4 @@
-"""Which clips belong together: the group of each, which is never on two sides of a split."""
+"""Groups of clips that belong together and must not be on both sides of a split."""
 
 import re
 from pathlib import PurePosixPath
@@ -9,7 +9,7 @@ from tavlad.errors import InputError
 
 
 def group_of(name: str, listing: Listing, layout: Layout, pattern: re.Pattern[str] | None) -> str | None:
-    """The group of the clip that `listing` has as `name`, None where the name of its file has none."""
+    """The group of the clip `name` of `listing`; None if its file name has none."""
     entry = listing.entries.get(name)
     file = PurePosixPath(entry.path if entry else name).name
     match = pattern.search(file) if pattern else None
@@ -19,7 +19,7 @@ def group_of(name: str, listing: Listing, layout: Layout, pattern: re.Pattern[st
 
 
 def pattern_of(groups: str) -> re.Pattern[str] | None:
-    """The expression `dataset.groups`, None where it is empty; InputError if it is none, or has not one group."""
+    """Compile `dataset.groups`, None if empty; InputError if it is not a regular expression with exactly one group."""
     if not groups:
         return None
     try:

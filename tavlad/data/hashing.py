@@ -1,4 +1,4 @@
-"""The digest of each video, by which the stages see that one has changed."""
+"""The digest of each video, by which stages detect changes."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +14,11 @@ from tavlad.store.store import Store
 
 
 def hashed(root: Path, clips: Sequence[Clip], store: Store) -> list[Clip]:
-    """`clips` with the SHA-256 of each present file; `InputError` names the files that cannot be read.
+    """Return `clips` with the SHA-256 of each present file; `InputError` names the files that cannot be read.
 
-    A file that has not changed since an earlier run is not read again; `store` remembers its digest.
+    Files that have not changed since an earlier run are not read again: `store` caches their digests.
     """
-    present = sorted({clip.path for clip in clips if clip.status == "present"})  # a reversal has its original's file
+    present = sorted({clip.path for clip in clips if clip.status == "present"})  # a reversal shares its original's file
     digests: dict[str, str] = {}
     problems: list[Problem] = []
     remembered = Digests(root, store.root / "digests")

@@ -1,4 +1,4 @@
-"""From a data set's folder to its clips and checked splits: the one place that knows all layouts."""
+"""From a data set's folder to its clips and checked splits; the only module that knows all layouts."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +34,8 @@ ADVICE = "Nothing was written. Repair the lists or the files, or name clips to l
 
 @dataclass(frozen=True)
 class Index:
-    """All that `index` writes: classes in label order, clips, splits, the parts of excluded clips, and which
-    classes are each other's reversal."""
+    """Everything that `index` writes: classes in label order, clips, splits, the parts that excluded clips had, and
+    the pairs of classes that are each other's reversal."""
 
     classes: list[str]
     clips: list[Clip]
@@ -45,7 +45,7 @@ class Index:
     pairs: Pairs
 
     def summary(self) -> str:
-        """One line: clips, classes, what is missing or excluded, the size of each split, what was not looked at."""
+        """One line: clips, classes, missing and excluded clips, the size of each split, what was ignored."""
         missing = sum(clip.status == "missing" for clip in self.clips)
         line = [f"{len(self.clips):,} clips ({missing:,} missing) of {len(self.classes)} classes"]
         for number, split in enumerate(self.splits):
@@ -60,14 +60,14 @@ Beyond = Callable[[Path, Sequence[Clip]], Mapping[str, str]]
 
 
 def unchecked(root: Path, clips: Sequence[Clip]) -> Mapping[str, str]:
-    """Nothing is known of the videos."""
+    """The default of `beyond`: do not check any segment."""
     return {}
 
 
 def build_index(root: Path, layout: str, rules: Rules, beyond: Beyond = unchecked) -> Index:
-    """Read `layout` at `root` and make its splits; everything that is wrong is raised at once as `InputError`.
+    """Read the data set at `root` and make its splits; one `InputError` lists everything that is wrong.
 
-    `beyond` says which of some clips are no segments of their files, by id, and why.
+    `beyond` returns, by id, why given clips are not valid segments of their files.
     """
     pattern, reverse, validation = pattern_of(rules.groups), rules.reverse, rules.validation
     chosen = LAYOUTS[layout]
@@ -87,7 +87,7 @@ def build_index(root: Path, layout: str, rules: Rules, beyond: Beyond = unchecke
     made = listing.splits
     if not made:
         raise_all(problems)
-        grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # the others are excluded
+        grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # others are excluded anyway
         made = splits.folds(grouped, rules.seed)
     if validation and any(split.validation for split in made):
         raise_all([*problems, ("dataset.validation", "there is a validation part: set 0, or take its clips away")])
@@ -98,7 +98,7 @@ def build_index(root: Path, layout: str, rules: Rules, beyond: Beyond = unchecke
     made = [splits.without(split, left_out) for split in made]
     for name, split in zip(SPLITS, made, strict=False):
         problems += splits.check_parts(name, split, by_id)
-        if not listing.problems:  # a line that was not understood would make its class look empty
+        if not listing.problems:  # a line that could not be parsed would make its class look empty
             problems += splits.check_classes(name, split, by_id, listing.classes)
         if validation and not split.validation:
             problems.append((name, "dataset.validation: no group is small enough for this share; raise it, or set 0"))
@@ -109,7 +109,7 @@ def build_index(root: Path, layout: str, rules: Rules, beyond: Beyond = unchecke
 
 
 def selected_of(listing: Listing, layout: Layout, rules: Rules) -> Listing:
-    """What `rules` select of the `listing` of a `layout`."""
+    """The part of the `listing` of a `layout` that `rules` select: its classes, and clips of each class."""
     listing = selection.of_classes(listing, rules.classes)
     if not rules.limit:
         return listing
@@ -123,13 +123,13 @@ def selected_of(listing: Listing, layout: Layout, rules: Rules) -> Listing:
 
 
 def _pairs_within(classes: Sequence[str], pairs: Pairs) -> Pairs:
-    """The `pairs` of `classes`, none if one of these is without its own."""
+    """The `pairs` within `classes`; none if any class lacks its partner."""
     kept = [pair for pair in pairs if {*pair} <= {*classes}]
     return kept if 2 * len(kept) == len(classes) else []
 
 
 def _both_ways(index: Index) -> Index:
-    """`index` with the reversal of each clip in its parts, and of each class right after it."""
+    """`index` plus the reversal of each clip, in the same parts, and of each class, right after it."""
     pairs = [(label, reversed_class(label)) for label in index.classes]
     return Index(
         [label for pair in pairs for label in pair],
@@ -142,7 +142,7 @@ def _both_ways(index: Index) -> Index:
 
 
 def ids_left_out(exclude: Sequence[str], listing: Listing, reverse: bool) -> set[str]:
-    """The ids of `exclude`; a reversal stands for its original, as neither stays without the other."""
+    """The ids in `exclude`, reversals replaced by their originals: both are excluded together."""
     ids = map(clip_id, listing.labels) if reverse else ()
     named = {reversal_id(one): one for one in ids}
     return {named.get(one, one) for one in exclude}
@@ -151,7 +151,7 @@ def ids_left_out(exclude: Sequence[str], listing: Listing, reverse: bool) -> set
 def _clips(
     listing: Listing, layout: Layout, pattern: re.Pattern[str] | None, left_out: set[str]
 ) -> tuple[list[Clip], list[Problem]]:
-    """The clips of `listing`, sorted by id, and its problems with those of ids, names and groups."""
+    """The clips of `listing`, sorted by id, and its problems, including those of ids, names and groups."""
     problems = list(listing.problems)
     clips: dict[str, Clip] = {}
     for name, label in sorted(listing.labels.items()):
@@ -176,7 +176,7 @@ def _hint(entry: str, ids: set[str]) -> str:
 
 
 def raise_all(problems: Sequence[Problem]) -> None:
-    """Raise an `InputError` of `problems`, if there are any."""
+    """Raise an `InputError` that lists `problems`, if there are any."""
     if problems:
         rows = [(printable(name), printable(reason)) for name, reason in problems]
         raise InputError("index: the data set is not in order", rows, ADVICE)

@@ -1,4 +1,4 @@
-"""What a layout is, what it says about a data set, and where on the disk the listed videos lie."""
+"""What a layout is, and the listing of a data set's videos that it reads."""
 
 import unicodedata
 from collections import Counter
@@ -8,20 +8,20 @@ from pathlib import Path, PurePosixPath
 
 from tavlad.data.table import SPLITS, Split
 
-VIDEO_SUFFIXES = {  # what FFmpeg reads, but for suffixes that mostly stills (.png, .avif) or sound (.ogg) have
+VIDEO_SUFFIXES = {  # what FFmpeg reads, except suffixes mostly used for stills (.png, .avif) or sound (.ogg)
     *(".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264"),
     *(".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mod", ".mov"),
     *(".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts"),
     *(".vob", ".webm", ".wmv", ".wtv", ".xvid", ".y4m"),
 }
-SHOWN = 6  # suffixes that are counted by name: frames saved as clip.0001, clip.0002 have one each
+SHOWN = 6  # suffixes to list by name: frames saved as clip.0001, clip.0002, ... each have their own
 UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line and paragraph separators
 Problem = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the line at `place` of a list says of a clip: its file, group, and where a segment starts and ends (s)."""
+    """A clip as given by the line at `place` of a list: its file, group, and the start and end of a segment (s)."""
 
     place: str
     path: str
@@ -32,9 +32,9 @@ class Entry:
 
 @dataclass
 class Listing:
-    """Classes in label order, each clip's label and presence by name, official splits (if any), and what is wrong.
+    """Classes in label order, labels by clip name, missing clips, official splits (if any), and what is wrong.
 
-    A clip's name is its path, or in `entries`, for a segment, its id with the suffix of its file.
+    A clip's name is its path or, for a segment (in `entries`), its id with the suffix of its file.
     """
 
     classes: list[str]
@@ -48,10 +48,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Official:
-    """A published data set: the files and the class that its lists are known by, and its counts.
+    """A published data set: the glob and the first class that identify its lists, and its counts.
 
-    Lists without `first`, the first class, are a user's own in the same form, such as the demo's. `splits` hold the
-    numbers of clips that train and that are held out.
+    Lists without the class `first` are a user's own in the same format, such as the demo's. `splits` holds the numbers
+    of training and test clips of each split.
     """
 
     title: str
@@ -63,22 +63,22 @@ class Official:
 
 
 def no_video(root: Path) -> set[str]:
-    """Of most layouts, all that lists name is in a split."""
+    """The default of `Layout.unused`: every listed video is in a split."""
     return set()
 
 
 def three_splits(root: Path) -> Sequence[str]:
-    """The names of the splits of most layouts."""
+    """The default of `Layout.splits`."""
     return SPLITS
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A way in which data sets lie on a disk.
+    """How a data set is laid out on disk.
 
-    `read` makes the listing of a root; `group` gives the group of a video by the rule of the layout, from its clip id,
-    label and file name, None where there is none; `official` is None where there are no lists, so that folds are drawn.
-    `unused` are the videos that the lists of a root name, and that no split uses. `splits` names those of a root.
+    `read` makes the listing of a root. `group` derives a video's group from its clip id, label and file name, None if
+    it has none. `official` is None for layouts without lists, whose folds are drawn. `unused` returns the listed videos
+    of a root that no split uses, `splits` the names of its splits.
     """
 
     read: Callable[[Path], Listing]
@@ -89,7 +89,7 @@ class Layout:
 
 
 def read_lines(path: Path, problems: list[Problem]) -> list[tuple[str, str]]:
-    """`(place, text)` of each line that is not blank, CRLF or LF; a file that cannot be read is a problem."""
+    """`(place, text)` of each non-blank line (LF or CRLF); a file that cannot be read is added to `problems`."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
@@ -102,31 +102,31 @@ def read_lines(path: Path, problems: list[Problem]) -> list[tuple[str, str]]:
 
 
 def misplaced(name: str) -> str:
-    """Why the listed `name` is no "<class>/<file>" below the root, or ""."""
+    """Why the listed `name` is not a "<class>/<file>" below the root, or ""."""
     path = PurePosixPath(name)
-    # Links are followed, wherever they point: DVC itself replaces videos by links into its cache.
+    # Links are followed wherever they point: DVC itself replaces videos with links into its cache.
     if path.is_absolute() or ".." in path.parts:
         return f"'{name}' leaves the data set's root"
     return "" if name.count("/") == 1 else f"'{name}' is not <class>/<file>"
 
 
 def places(root: Path) -> list[Path]:
-    """`root` and the folders in it, hidden ones left out."""
+    """`root` and the folders directly in it, without hidden ones."""
     return [root, *(folder for folder in visible(root) if folder.is_dir())]
 
 
 def visible(folder: Path) -> list[Path]:
-    """What lies in `folder`, sorted, hidden entries left out (archives made on a Mac bring `._<name>` twins)."""
+    """The contents of `folder`, sorted, without hidden entries (archives made on a Mac contain `._<name>` twins)."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def is_video(name: str) -> bool:
-    """Whether the suffix is one that videos have."""
+    """Whether `name` has a video suffix."""
     return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
 
 
 def count_suffixes(names: list[str]) -> str:
-    """ "3 .txt, 1 .xyz" for the suffixes of `names`, the most frequent ones."""
+    """Count the most frequent suffixes of `names`: "3 .txt, 1 .xyz"."""
     counts = Counter(PurePosixPath(name).suffix.lower() or "without suffix" for name in names)
     named = dict(counts.most_common(SHOWN))
     parts = [f"{count:,} {printable(suffix)}" for suffix, count in sorted(named.items())]
@@ -135,10 +135,10 @@ def count_suffixes(names: list[str]) -> str:
 
 
 def unwritable(text: str) -> bool:
-    """Whether a name holds what no table has room for, control characters, or bytes that are not UTF-8."""
+    """Whether a name contains what a table cannot hold: control characters, or bytes that are not UTF-8."""
     return any(unicodedata.category(letter) in UNWRITABLE for letter in text)
 
 
 def printable(text: str) -> str:
-    """`text` with the bytes of a file name that are not UTF-8 as escapes."""
+    """`text` with escapes for the bytes of a file name that are not UTF-8."""
     return text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Official lists of videos: as they stand, and the listing that they are of the videos that lie there."""
+"""Official lists of videos, and their listing once the videos are found on disk."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from tavlad.errors import InputError
 
 @dataclass
 class Lists:
-    """The official lists as they stand: videos as "<class>/<file>", whose class is known, in the order of the lines."""
+    """The official lists as written: videos of known classes as "<class>/<file>", in the order of the lines."""
 
     classes: list[str]
     train: list[list[str]] = field(default_factory=lambda: [[], [], []])
@@ -20,9 +20,9 @@ class Lists:
 
 
 def locate(root: Path, lists: Lists) -> Listing:
-    """The listing of `lists`, its videos found in the class folders of `root` or of one folder in it.
+    """Find the videos of `lists` in the class folders of `root`, or of one folder in it.
 
-    Where no file has the listed spelling, one that differs only in capitals is taken: UCF101's HandstandPushups.
+    If no file matches the listed spelling, one that differs only in case is used: UCF101's HandstandPushups.
     """
     used = [name for part in (*lists.train, *lists.test) for name in part]
     listed = {name.casefold() for name in (*used, *lists.unused)}
@@ -45,7 +45,7 @@ def locate(root: Path, lists: Lists) -> Listing:
 
 
 def _home(root: Path, classes: list[str], listed: set[str], problems: list[Problem]) -> tuple[Path, set[str]]:
-    """The one folder whose class folders hold listed videos, and all videos there as "<class>/<file>"."""
+    """The one folder whose class folders contain listed videos, and all its videos as "<class>/<file>"."""
     names = {name.casefold() for name in classes}
     found = {}
     for place in places(root):
@@ -67,7 +67,7 @@ def _notes(lists: Lists, files: set[str], listed: set[str], used: set[str]) -> l
 
 
 def lists_folder(root: Path, pattern: str) -> Path:
-    """The one folder, `root` or a folder in it, with a file that matches the glob `pattern`; else `InputError`."""
+    """The folder, `root` or one in it, with files that match the glob `pattern`; `InputError` unless there is one."""
     found = [place for place in places(root) if any(file.match(pattern) for file in visible(place))]
     if len(found) == 1:
         return found[0]

@@ -1,4 +1,4 @@
-"""Reversals in time: clips and classes a second time by `dataset.reversed`, and which classes are each other's."""
+"""Reversal in time: the reversed clips and classes of `dataset.reversed`, and the pairs of reversed classes."""
 
 import csv
 import os
@@ -10,42 +10,42 @@ from pathlib import Path, PurePosixPath
 from tavlad.data.listing import Problem, read_lines
 from tavlad.data.table import Clip, Split, segment_id
 
-Pairs = Sequence[tuple[str, str]]  # of classes, each the reversal of the other; all classes are in one, or none
+Pairs = Sequence[tuple[str, str]]  # classes that are each other's reversal; covers either all classes or none
 
-FILE = "reversals.csv"  # beside the videos, where a data set holds both directions itself, as the demo does
+FILE = "reversals.csv"  # next to the videos, if a data set itself contains both directions, as the demo does
 HEADER = ["class", "reversal"]
 LONGEST = 255  # bytes of a folder's name
 
 
 def reversed_class(label: str) -> str:
-    """The name of a class whose clips run backwards."""
+    """The name of the class of the reversed clips of class `label`."""
     return f"{label} (reversed)"
 
 
 def reversal_id(one: str) -> str:
-    """The id of the reversal of the clip id `one`, "<folder>/<name>": its folder is named as a class would be."""
+    """The id of the reversal of clip id `one`, "<folder>/<name>": its folder gets the suffix of a reversed class."""
     folder, _, name = one.rpartition("/")
     return f"{reversed_class(folder)}/{name}" if folder else reversed_class(name)
 
 
 def reversal(clip: Clip) -> Clip:
-    """`clip` backwards, in the same group: the same file under an id that is not that of its path."""
+    """`clip` backwards: the same file and group, under an id that differs from that of its path."""
     return replace(clip, id=reversal_id(clip.id), label=reversed_class(clip.label))
 
 
 def originals(clips: Iterable[Clip]) -> dict[str, str]:
-    """The id of the original by the id of each of `clips` that is a reversal."""
+    """Map the id of each reversal in `clips` to the id of its original."""
     named = ((clip.id, segment_id(clip.path, clip.start, clip.end)) for clip in clips)
     return {one: original for one, original in named if one == reversal_id(original)}
 
 
 def both_ways(split: Split) -> Split:
-    """`split` with the reversal of each clip in the same part."""
+    """`split` plus the reversal of each clip, in the same part."""
     return Split(*((*ids, *map(reversal_id, ids)) for ids in split.parts().values()))
 
 
 def obstacles(clips: Mapping[str, Clip], classes: Sequence[str]) -> list[Problem]:
-    """Why `clips`, by id, and `classes` cannot have reversals: both names of each collision, and names too long."""
+    """Why reversals of `clips` (by id) and `classes` cannot be added: names that collide or are too long."""
     twins = {label: reversed_class(label) for label in classes}
     problems = [
         (twin, f"dataset.reversed: is a class, and the name of the reversal of class {label}: rename one")
@@ -66,7 +66,7 @@ def obstacles(clips: Mapping[str, Clip], classes: Sequence[str]) -> list[Problem
 
 
 def brought_pairs(root: Path, classes: Sequence[str], problems: list[Problem]) -> Pairs:
-    """The pairs that reversals.csv in `root` makes of all `classes`, none without it; what is wrong is a problem."""
+    """The pairs of `classes` in reversals.csv of `root`, none without it; errors are added to `problems`."""
     source = root / FILE
     if not source.exists():
         return []
@@ -82,12 +82,12 @@ def brought_pairs(root: Path, classes: Sequence[str], problems: list[Problem]) -
 
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
-    """Write reversals.csv: `class,reversal`, no row where classes are not each other's reversal."""
+    """Write reversals.csv: `class,reversal`, without rows if there are no pairs."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([HEADER, *pairs])
 
 
 def read_pairs(path: Path) -> Pairs:
-    """The pairs that `write_pairs` wrote."""
+    """Read the pairs that `write_pairs` wrote."""
     with open(path, encoding="utf-8", newline="") as file:
         return [(first, second) for first, second in list(csv.reader(file))[1:]]

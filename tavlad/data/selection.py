@@ -1,4 +1,4 @@
-"""Some of a data set: `dataset.classes` of it, and `dataset.limit` clips of each class, the same on every machine."""
+"""Subsets of a data set: `dataset.classes`, and `dataset.limit` clips of each class, the same on every machine."""
 
 import hashlib
 from collections import defaultdict
@@ -10,20 +10,20 @@ from tavlad.data.listing import Listing
 from tavlad.data.splits import without
 from tavlad.data.table import PARTS, Split, clip_id
 
-NEAR = 0.5  # of two names that are alike, by difflib
-NAMED = 5  # classes of which the first are shown where no name is near
-COVERED = ("test", *(part for part in PARTS if part != "test"))  # test first: it is what few clips are in
+NEAR = 0.5  # difflib's ratio above which two names count as similar
+NAMED = 5  # classes shown if no name is similar
+COVERED = ("test", *(part for part in PARTS if part != "test"))  # test first: it has the fewest clips
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a user says about a data set: section `dataset` of params.yaml, and the seed of section `index`.
+    """The user's settings: section `dataset` of params.yaml, and the seed of section `index`.
 
-    `groups` is a regular expression whose one group is the clip's group in its file name; "" means the layout's own
-    rule (gNN of UCF101, class and movie of HMDB51, every clip by itself in folders). `classes` (none: all) and `limit`,
-    clips of each class (0: all), come first. Folds, and validation parts, the `validation` share of the training
-    groups, are drawn of what they leave, with `seed`; then `exclude` is applied, and `reverse` lists every clip a
-    second time with time reversed: neither moves the other clips.
+    `groups` is a regular expression whose one group captures the clip's group in its file name; "" means the layout's
+    own rule (gNN of UCF101, class and movie of HMDB51, each clip its own group in folders). `classes` (none: all) and
+    `limit`, clips per class (0: all), apply first. Folds and validation parts (the share `validation` of the training
+    groups) are then drawn with `seed`. `exclude` and `reverse`, which adds the reversal of every clip, apply last: they
+    do not move other clips between parts.
     """
 
     seed: int
@@ -36,13 +36,13 @@ class Rules:
 
 
 def of_classes(listing: Listing, names: Sequence[str]) -> Listing:
-    """`listing` with the classes `names` alone, in its own order; a name that it lacks is a problem with near ones."""
+    """`listing` restricted to the classes `names`, in its order; an unknown name is a problem that suggests others."""
     if not names:
         return listing
     dropped = set(listing.classes) - set(names)
     paths = {path for path, label in listing.labels.items() if label not in dropped}
     kept = _keep(listing, paths)
-    problems = [row for row in listing.problems if row[0].rpartition("/")[2] not in dropped]  # of a class's own folder
+    problems = [row for row in listing.problems if row[0].rpartition("/")[2] not in dropped]  # named by class folder
     problems += [(name, _unknown(name, listing.classes)) for name in names if name not in listing.classes]
     note = f"{len(dropped):,} classes are left out by dataset.classes"
     classes = [label for label in listing.classes if label not in dropped]
@@ -59,9 +59,9 @@ def _unknown(name: str, classes: Sequence[str]) -> str:
 def limited(listing: Listing, groups: Mapping[str, str], limit: int, seed: int) -> Listing:
     """`listing` with at most `limit` clips of each class; `groups` gives the group of each video by its path.
 
-    Each part of each official split that has clips of a class keeps one, if `limit` allows; the others come from as
-    many groups as can be. A clip's place in the draw hangs on the seed, its group and its id alone, and a larger
-    `limit` takes the same clips and more.
+    Each part of an official split that has clips of a class keeps at least one, if `limit` allows; the others come from
+    as many groups as possible. A clip's rank depends only on the seed, its group and its id, and a larger `limit`
+    takes the same clips and more.
     """
     sides: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for number, split in enumerate(listing.splits):
@@ -82,7 +82,7 @@ def limited(listing: Listing, groups: Mapping[str, str], limit: int, seed: int) 
 
 
 def _order(paths: Sequence[str], groups: Mapping[str, str], seed: int) -> list[str]:
-    """The videos of a class as they are drawn: one of each group, then a second one of each, ..."""
+    """The videos of a class in the order of the draw: one of each group, then a second one of each, ..."""
     of_group: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         of_group[groups[path]].append(path)
@@ -95,7 +95,7 @@ def _order(paths: Sequence[str], groups: Mapping[str, str], seed: int) -> list[s
 
 
 def _covering(order: Sequence[str], sides: Mapping[str, set[tuple[int, str]]], limit: int) -> list[str]:
-    """The first of `order`, at most `limit`, that together are in all parts of all splits that any of them is in."""
+    """Greedily take at most `limit` of `order` to cover all parts of all splits that any of them is in."""
     taken: list[str] = []
     for part in COVERED:
         there = {path: {side for side in sides.get(clip_id(path), ()) if side[1] == part} for path in order}
@@ -111,7 +111,7 @@ def _chance(seed: int, name: str) -> bytes:
 
 
 def _keep(listing: Listing, paths: Collection[str]) -> Listing:
-    """`listing` with the videos `paths` alone, each in the parts of the splits that it was in."""
+    """`listing` restricted to the videos `paths`; they keep their parts of the splits."""
     gone = {clip_id(path) for path in listing.labels} - {clip_id(path) for path in paths}
     splits: list[Split] = [without(split, gone) for split in listing.splits]
     labels = {path: label for path, label in listing.labels.items() if path in paths}

@@ -1,4 +1,4 @@
-"""Splits: made where there are none, a validation part carved from train, and the promises that all of them keep."""
+"""Splits: drawn if a data set has none, a validation part carved from train, and checks of all of them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from tavlad.errors import InputError
 
 
 def folds(clips: Sequence[Clip], seed: int) -> list[Split]:
-    """Three splits that test every clip once, stratified by class, whole groups on one side.
+    """Three splits that test every clip once, stratified by class, each group on one side only.
 
-    With exactly three groups split k holds out the k-th in sorted order. `InputError` names each class with clips of
-    fewer than three groups: it would be absent from a test part.
+    With exactly three groups, split k holds out the k-th in sorted order. `InputError` names each class with fewer than
+    three groups: it would be absent from a test part.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # slow to load; official lists need none
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # slow; official lists need none
 
     spread = Counter(label for label, _ in {(clip.label, clip.group) for clip in clips})
     few = [(label, f"has {count} separate clips or groups; three splits need 3") for label, count in spread.items()]
@@ -37,9 +37,9 @@ def folds(clips: Sequence[Clip], seed: int) -> list[Split]:
 
 
 def carve(split: Split, clips: Mapping[str, Clip], share: float, seed: int) -> Split:
-    """`split` with whole groups moved from train to validation: of each class about `share` of its clips, never all.
+    """`split` with whole groups moved from train to validation: about `share` of each class's clips, never all.
 
-    Groups come in seeded random order; one is taken where it brings the classes' counts nearer to their shares.
+    Groups are visited in seeded random order and taken if they bring the class counts closer to their shares.
     """
     train = [clips[one] for one in split.train]
     groups, row = np.unique([clip.group for clip in train], return_inverse=True)
@@ -59,17 +59,17 @@ def carve(split: Split, clips: Mapping[str, Clip], share: float, seed: int) -> S
 
 
 def without(split: Split, ids: set[str]) -> Split:
-    """`split` less the clips `ids`."""
+    """`split` without the clips `ids`."""
     return Split(*(tuple(one for one in split.parts()[part] if one not in ids) for part in PARTS))
 
 
 def part_of(split: Split, one: str) -> str:
-    """The part of `split` that holds the clip id `one`, "" where none does."""
+    """The part of `split` that contains the clip id `one`, "" if none does."""
     return next((part for part, ids in split.parts().items() if one in ids), "")
 
 
 def check_parts(name: str, split: Split, clips: Mapping[str, Clip]) -> list[Problem]:
-    """Clips of `split` that are listed twice or on two sides, and groups that two sides share."""
+    """Clips of `split` that are listed twice or in two parts, and groups that two parts share."""
     counted = Counter(one for ids in split.parts().values() for one in set(ids))
     both = {one for one, count in counted.items() if count > 1}
     problems = [(one, f"{name}: in train and in test") for one in sorted(both)]
@@ -88,7 +88,7 @@ def check_parts(name: str, split: Split, clips: Mapping[str, Clip]) -> list[Prob
 
 
 def check_classes(name: str, split: Split, clips: Mapping[str, Clip], classes: Sequence[str]) -> list[Problem]:
-    """Classes without a clip in train or in test of `split`."""
+    """Classes without a clip in train or in test."""
     return [
         (label, f"{name}: a class without {part} clips")
         for part in ("train", "test")

@@ -1,4 +1,4 @@
-"""The tables that say which clips there are, written once by `index`; and the clips of one part of a split."""
+"""The tables of clips, classes and splits, written once by `index`; and the clips of one part of a split."""
 
 import csv
 from collections import Counter
@@ -12,10 +12,10 @@ SPLITS = ("split1", "split2", "split3")
 
 @dataclass(frozen=True)
 class Clip:
-    """One listed video, or a segment of one, from `start` to `end` (seconds; "" in a whole video).
+    """A listed video, or a segment of one from `start` to `end` (seconds; "" for a whole video).
 
-    `path` is relative to the root of the data set and `id` that of `segment_id`; clips of one `group` never lie
-    on two sides of a split; `status` is "present" or "missing"; `digest` is the SHA-256 of the file, "" if missing.
+    `path` is relative to the root of the data set, `id` is that of `segment_id`. Clips of one `group` are never on both
+    sides of a split. `status` is "present" or "missing"; `digest` is the SHA-256 of the file, "" if missing.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Split:
     test: tuple[str, ...]
 
     def parts(self) -> dict[str, tuple[str, ...]]:
-        """The ids under the name of their part."""
+        """The ids by part."""
         return {part: getattr(self, part) for part in PARTS}
 
 
@@ -47,18 +47,18 @@ def clip_id(path: str) -> str:
 
 
 def segment_id(path: str, start: str, end: str) -> str:
-    """The id of a segment of the video at `path`, "<path>@<start>-<end>"; without times, that of the whole."""
+    """The id of a segment of the video at `path`, "<path>@<start>-<end>"; without times, that of the whole video."""
     return f"{clip_id(path)}@{start}-{end}" if start or end else clip_id(path)
 
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
-    """Write clips.csv, one row a clip, sorted by id."""
+    """Write clips.csv: one row per clip, sorted by id."""
     header = [field.name for field in fields(Clip)]
     _write(path, header, (astuple(clip) for clip in sorted(clips, key=lambda clip: clip.id)))
 
 
 def read_clips(path: Path) -> list[Clip]:
-    """The clips of clips.csv in the order of the file."""
+    """Read clips.csv, in the order of the file."""
     return [Clip(**row) for row in _read(path)]
 
 
@@ -68,7 +68,7 @@ def write_split(path: Path, split: Split) -> None:
 
 
 def read_split(path: Path) -> Split:
-    """The split of split<k>.csv; the ids of each part are in the order of the file. An unknown part is a ValueError."""
+    """Read split<k>.csv; the ids of each part are in the order of the file. ValueError for an unknown part."""
     ids: dict[str, list[str]] = {part: [] for part in PARTS}
     for row in _read(path):
         if row["part"] not in ids:
@@ -78,22 +78,22 @@ def read_split(path: Path) -> Split:
 
 
 def write_classes(path: Path, classes: Sequence[str]) -> None:
-    """Write classes.txt: the label index is the line number, counted from 0."""
+    """Write classes.txt: a class's label index is its line number, counted from 0."""
     path.write_text("".join(f"{name}\n" for name in classes), encoding="utf-8", newline="\n")
 
 
 def read_classes(path: Path) -> list[str]:
-    """The class names of classes.txt, in the order of their label index."""
+    """Read the class names of classes.txt, in the order of their label index."""
     return path.read_text(encoding="utf-8").splitlines()
 
 
 def write_excluded(path: Path, excluded: Mapping[str, Sequence[str]]) -> None:
-    """Write excluded.csv: for each clip left out, the part that it had in each split ("" where it was in none)."""
+    """Write excluded.csv: for each excluded clip, its part of each split ("" if none)."""
     _write(path, ["id", *SPLITS], [(one, *parts) for one, parts in sorted(excluded.items())])
 
 
 def count_excluded(path: Path, split: str) -> dict[str, int]:
-    """How many clips each part of `split` ("split1", ...) lost to `dataset.exclude`, from excluded.csv."""
+    """Count the clips that each part of `split` ("split1", ...) lost to `dataset.exclude`, from excluded.csv."""
     lost = Counter(row[split] for row in _read(path))
     return {part: lost[part] for part in PARTS}
 
@@ -112,18 +112,18 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Examples:
-    """Clip ids, each with the index of its class in classes.txt."""
+    """Clip ids and, for each, the index of its class in classes.txt."""
 
     ids: tuple[str, ...]
     labels: tuple[int, ...]
 
     def labelled(self) -> dict[str, int]:
-        """Label by clip id, for recipes."""
+        """Labels by clip id, for recipes."""
         return dict(zip(self.ids, self.labels, strict=True))
 
 
 def read_examples(index: Path, split: str, part: str) -> Examples:
-    """The "train", "validation" or "test" part of `split` ("split1"), from the folder that stage index wrote."""
+    """Read the "train", "validation" or "test" part of `split` ("split1") from the folder that stage index wrote."""
     numbers = {name: number for number, name in enumerate(read_classes(index / "classes.txt"))}
     labels = {clip.id: numbers[clip.label] for clip in read_clips(index / "clips.csv")}
     ids = getattr(read_split(index / f"{split}.csv"), part)

@@ -1,4 +1,4 @@
-"""Where segments of a video start and end: what people write, and whole milliseconds, which frames are compared by."""
+"""Start and end times of segments: parsing, and conversion to whole milliseconds, in which times are compared."""
 
 import re
 from fractions import Fraction
@@ -8,7 +8,7 @@ FORMS = "seconds (83.5) or h:mm:ss (0:01:23.5)"
 
 
 def milliseconds(text: str) -> int:
-    """The time that `text` says, "83.5", "1:23.5" or "0:01:23.5"; ValueError where it is none of these."""
+    """Parse a time such as "83.5", "1:23.5" or "0:01:23.5"; ValueError if it has another form."""
     match = TIME.fullmatch(text)
     if match is None:
         raise ValueError(f"'{text}' is no time: write {FORMS}")
@@ -19,11 +19,11 @@ def milliseconds(text: str) -> int:
 
 
 def to_milliseconds(seconds: Fraction) -> int:
-    """A time to the nearest millisecond: that of a frame as well, so that 0.067 means one that comes at 2/30 s."""
+    """Round a time to milliseconds; frame times are rounded too, so 0.067 matches a frame at 2/30 s."""
     return round(seconds * 1000)
 
 
 def in_seconds(milliseconds: int) -> str:
-    """Seconds, "83.5", without zeros at the end."""
+    """Format as seconds without trailing zeros: "83.5"."""
     whole, rest = divmod(milliseconds, 1000)
     return f"{whole}.{rest:03}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""The layout of a user's own clips: one folder per class, the videos directly in it."""
+"""The layout of a user's own clips: one folder per class, with its videos directly inside."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from tavlad.data.listing import Layout, Listing, count_suffixes, is_video, visib
 from tavlad.errors import InputError
 
 NO_VIDEO = "(not the suffix of a video)"
-PARTED = {"train", "test"}  # folders of these names, without videos of their own, hold the classes of a fixed split
+PARTED = {"train", "test"}  # folders with these names but no videos of their own contain the classes of a fixed split
 
 
 def read_folders(root: Path) -> Listing:
-    """The listing of the class folders of `root`, without splits; its notes count what was not taken for a video."""
+    """List the class folders of `root`, without splits; notes count the files that were ignored."""
     if fixed_split(root):
         rows = [("dataset.layout", f"{root} holds train/ and test/ with folders inside, and no video directly in them")]
         raise InputError("index: these are no class folders", rows, "Set dataset.layout: split_folders in params.yaml.")
@@ -23,7 +23,7 @@ def read_folders(root: Path) -> Listing:
 
 
 def fixed_split(root: Path) -> bool:
-    """Whether `root` holds a fixed split: train/ and test/, with folders in them and no video directly."""
+    """Whether `root` contains a fixed split: train/ and test/ with folders, but no videos, directly inside."""
     inside = [list(visible(root / part)) if (root / part).is_dir() else [] for part in PARTED]
     return all(
         any(path.is_dir() for path in found) and not any(is_video(path.name) and not path.is_dir() for path in found)
@@ -32,7 +32,7 @@ def fixed_split(root: Path) -> bool:
 
 
 def add_classes(root: Path, prefix: str, listing: Listing) -> dict[str, list[str]]:
-    """Add the class folders of `root` to `listing`, each path behind `prefix`; what was passed over, by kind."""
+    """Add the class folders of `root` to `listing`, with `prefix` before each path; return ignored names by kind."""
     passed_over: dict[str, list[str]] = {"others": [], "nested": [], "loose": []}
     for file in (path for path in visible(root) if path.is_file()):
         passed_over["loose" if is_video(file.name) else "others"].append(file.name)
@@ -55,7 +55,7 @@ def add_classes(root: Path, prefix: str, listing: Listing) -> dict[str, list[str
 
 
 def notes_on(passed_over: dict[str, list[str]]) -> list[str]:
-    """What `add_classes` passed over, in words."""
+    """Notes for users on what `add_classes` ignored."""
     others, nested, loose = (passed_over[kind] for kind in ("others", "nested", "loose"))
     notes = [f"ignored {count_suffixes(others)} {NO_VIDEO}"] if others else []
     notes += [f"ignored {len(nested):,} folders inside class folders"] if nested else []
@@ -63,7 +63,7 @@ def notes_on(passed_over: dict[str, list[str]]) -> list[str]:
 
 
 def own_group(clip: str, label: str, name: str) -> str:
-    """Every clip by itself."""
+    """Each clip is its own group."""
     return clip
 
 

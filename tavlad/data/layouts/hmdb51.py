@@ -11,9 +11,9 @@ LINE = re.compile(r"(.+\.\w+)\s+([012])")
 
 
 def read_hmdb51(root: Path) -> Listing:
-    """The listing of the three official splits; `InputError` if the lists are nowhere, other problems within.
+    """List the three official splits; `InputError` if the lists are not found, other problems are in the listing.
 
-    1 is train, 2 is test and 0 unused; a video unused in all three splits is left out.
+    In the lists 1 is train, 2 is test and 0 unused; a video unused in all three splits is left out.
     """
     folder = lists_folder(root, "*_test_split[123].txt")
     names = [LIST_NAME.fullmatch(file.name) for file in visible(folder)]
@@ -38,15 +38,15 @@ def _read_list(path: Path, label: str, split: int, lists: Lists) -> None:
 def movie(clip: str, label: str, name: str) -> str | None:
     """The group of the video file `name`: class and movie (the part before `_<class>_`), or None.
 
-    The official splits keep a movie on one side only within a class (150 movies are in train and test of split 2, in
-    different classes), so a group that must never be shared is the pair.
+    The official splits keep a movie on one side only within each class (150 movies are in both train and test of split
+    2, in different classes), so the class is part of the group.
     """
     before, found, _ = name.rpartition(f"_{label}_")
     return f"{label}/{before}" if found else None
 
 
 def unused(root: Path) -> set[str]:
-    """The videos that no split uses, as "<class>/<file>": the data set holds them, the pipeline never reads them."""
+    """The videos, as "<class>/<file>", that are in the data set but in no split; the pipeline never reads them."""
     names = set()
     for file in visible(lists_folder(root, OFFICIAL.lists)):
         if label := LIST_NAME.fullmatch(file.name):

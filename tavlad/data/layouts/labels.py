@@ -1,4 +1,4 @@
-"""The layout of one table: labels.csv, a line for each clip, which is a whole video or a segment of one."""
+"""The layout of a single table: labels.csv, with one line per clip, a whole video or a segment of one."""
 
 import csv
 import io
@@ -19,11 +19,11 @@ TIMES = ("start", "end")
 COLUMNS = (*NEEDED, *TIMES, "group", "split", *SPLITS)
 ADVICE = f"Write {FILE} into dataset.root: a line path,label and one for each clip; docs/segments.md has examples."
 SEPARATORS = {";": "semicolons", "\t": "tabs"}
-Line = tuple[str, dict[str, str]]  # its place, and its cells by column
+Line = tuple[str, dict[str, str]]  # place in the file, cells by column
 
 
 def read_labels(root: Path) -> Listing:
-    """The listing of the lines of labels.csv in `root`, with the splits that it holds; InputError without it."""
+    """List the clips and splits of labels.csv in `root`; InputError without it."""
     if not (root / FILE).is_file():
         others = [path.name for path in visible(root) if path.suffix.lower() == ".csv"]
         found = f"; there are {', '.join(others)}: rename yours" if others else ""
@@ -43,13 +43,13 @@ def read_labels(root: Path) -> Listing:
 
 
 def splits_there(root: Path) -> Sequence[str]:
-    """The names of the splits of labels.csv: of its own columns, else of the folds that are drawn."""
+    """The names of the splits of labels.csv: its columns, or the folds that are drawn without them."""
     columns = _split_columns(_table(root / FILE, Listing([]))[0]) if (root / FILE).is_file() else []
     return SPLITS[: len(columns) or len(SPLITS)]
 
 
 def _table(file: Path, listing: Listing) -> tuple[list[str], list[Line]]:
-    """The header and the lines of a table; what is wrong with either is a problem of `listing`."""
+    """The header and the lines of a table; errors are added to the problems of `listing`."""
     try:
         text = file.read_text(encoding="utf-8-sig", errors="strict")
     except UnicodeDecodeError as error:
@@ -72,7 +72,7 @@ def _table(file: Path, listing: Listing) -> tuple[list[str], list[Line]]:
 
 
 def _cells(text: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
-    """The number and the cells, without spaces around them, of each line that is not blank."""
+    """The line number and the stripped cells of each non-blank line."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for cells in reader:
@@ -83,7 +83,7 @@ def _cells(text: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]
 
 
 def _faults_of(header: Sequence[str], listing: Listing) -> Iterator[str]:
-    """Why a table of this `header` cannot be read; columns that mean nothing are a note."""
+    """Why a table with this `header` cannot be read; unknown columns are only noted."""
     lacking = [name for name in NEEDED if name not in header]
     between = next((word for sign, word in SEPARATORS.items() if lacking and sign in "".join(header)), "")
     if between:
@@ -110,17 +110,17 @@ def _split_columns(header: Sequence[str]) -> list[str]:
 
 @dataclass
 class _Reading:
-    """The lines that were read so far: `parts` has the ids of each part for each of the split `columns`."""
+    """The lines read so far; `parts` has the ids of each part for each of the split `columns`."""
 
     root: Path
     columns: Sequence[str]
     listing: Listing
     parts: list[dict[str, list[str]]]
-    groups: dict[str, Entry] = field(default_factory=dict)  # by path: the first line of a file
+    groups: dict[str, Entry] = field(default_factory=dict)  # by path: the file's first line
     there: dict[str, bool] = field(default_factory=dict)
 
     def take(self, place: str, cells: Mapping[str, str]) -> None:
-        """Add one line to the listing, or all that is wrong with it to the problems."""
+        """Add a line to the listing, or everything that is wrong with it to the problems."""
         path, label = (cells[name] for name in NEEDED)
         path = str(PurePosixPath(path)) if path else ""
         words = [cells[column].casefold() for column in self.columns]
@@ -156,7 +156,7 @@ class _Reading:
 
 
 def _times(cells: Mapping[str, str]) -> tuple[str, str]:
-    """Start and end in seconds, "" both for a whole video; ValueError says what is wrong."""
+    """Start and end in seconds, both "" for a whole video; ValueError says what is wrong."""
     said = [cells.get(name, "") for name in TIMES]
     if not any(said):
         return "", ""
@@ -169,7 +169,7 @@ def _times(cells: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _misnamed(path: str, label: str) -> Iterator[str]:
-    """What is wrong with the names of a file and of a class."""
+    """What is wrong with the names of a file and its class."""
     yield from (f"has no {name}" for name, text in (("path", path), ("label", label)) if not text)
     if path and (PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts):
         yield f"'{path}' leaves dataset.root: paths are relative to it"

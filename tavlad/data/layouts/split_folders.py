@@ -1,4 +1,4 @@
-"""The layout of one fixed split: train/, val/ (where there is one) and test/, with one folder per class in each."""
+"""The layout of one fixed split: train/, val/ (optional) and test/, with one folder per class in each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,12 @@ from tavlad.data.listing import Layout, Listing, visible
 from tavlad.data.table import SPLITS, Split, clip_id
 from tavlad.errors import InputError
 
-FOLDERS = {"train": True, "val": False, "test": True}  # in the order of a split's parts; whether it must be there
+FOLDERS = {"train": True, "val": False, "test": True}  # in the order of a split's parts; whether it is required
 ADVICE = "dataset.layout: split_folders takes train/, val/ (optional) and test/, with one folder per class in each."
 
 
 def read_split_folders(root: Path) -> Listing:
-    """The listing of the class folders below train/, val/ and test/ of `root`, with the one split that they are."""
+    """List the class folders below train/, val/ and test/ of `root`, and the one split that they form."""
     found = {folder.name for folder in visible(root) if folder.is_dir()}
     lost = [(str(root / name), "is missing") for name, needed in FOLDERS.items() if needed and name not in found]
     if lost:
@@ -38,7 +38,7 @@ def read_split_folders(root: Path) -> Listing:
 
 
 def one_split(root: Path) -> Sequence[str]:
-    """The name of the split that the folders are."""
+    """The name of the split that the folders form."""
     return SPLITS[:1]
 
 

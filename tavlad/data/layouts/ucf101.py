@@ -12,7 +12,7 @@ VIDEO_LINE = re.compile(r"(.+\.\w+)(?:\s+(\d+))?")
 
 
 def read_ucf101(root: Path) -> Listing:
-    """The listing of the three official splits; `InputError` if the lists are nowhere, other problems within."""
+    """List the three official splits; `InputError` if the lists are not found, other problems are in the listing."""
     folder = lists_folder(root, "classInd.txt")
     problems: list[Problem] = []
     numbers = _classes(folder, problems)
@@ -24,7 +24,7 @@ def read_ucf101(root: Path) -> Listing:
 
 
 def _classes(folder: Path, problems: list[Problem]) -> dict[str, int]:
-    """The official number of each class, in the order of the file."""
+    """The official class numbers, in the order of the file."""
     numbers: dict[str, int] = {}
     for place, text in read_lines(folder / "classInd.txt", problems):
         match = CLASS_LINE.fullmatch(text)
@@ -38,7 +38,7 @@ def _classes(folder: Path, problems: list[Problem]) -> dict[str, int]:
 
 
 def _videos(path: Path, numbers: dict[str, int], problems: list[Problem]) -> list[str]:
-    """The videos of one list; a number after a video must be the number of its class."""
+    """The videos of one list; a number after a video must be that of its class."""
     known = {name.casefold(): number for name, number in numbers.items()}
     videos = []
     for place, text in read_lines(path, problems):
@@ -59,7 +59,7 @@ def _videos(path: Path, numbers: dict[str, int], problems: list[Problem]) -> lis
 
 
 def scene(clip: str, label: str, name: str) -> str | None:
-    """The gNN of the file name: clips of one scene and group of actors, across classes."""
+    """The gNN of the file name: clips of the same scene and actors, across classes."""
     match = GROUP.search(name)
     return match[1] if match else None
 
