@@ -1,4 +1,4 @@
-"""The reversal of a clip: the frames of its original as they are stored, from the last to the first."""
+"""The reversal of a clip: the stored frames of its original, last to first."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tavlad.video.frames import ARRAYS, read_frames_file
 
 @dataclass(frozen=True)
 class Original:
-    """The id of the reversal, and its original's file of the frame store."""
+    """The id of a reversal, and the frame file of its original."""
 
     reversal: str
     file: Input
@@ -23,7 +23,7 @@ class Original:
 def make_reversals(
     arguments: None, places: Iterator[tuple[Place, Original]], speed: None
 ) -> Iterator[tuple[Place, str]]:
-    """Fill each place with the frames of its original, reversed; each place, and why it was not filled."""
+    """Fill each place with the reversed frames of its original; yields each place and why it was not filled, or ""."""
     for place, original in places:
         reason = ""
         try:
@@ -34,9 +34,9 @@ def make_reversals(
 
 
 def write_reversal(original: Path, output: Path, clip_id: str, recipe: str) -> None:
-    """Write the frame file of clip `clip_id` to a new file: that of its original with time reversed, bytes untouched.
+    """Write the frame file of clip `clip_id` to `output`: the JPEGs of `original`, unchanged, in reverse order.
 
-    `indices` and `pts` go down: they are those of the frames in the video. ValueError where the original is damaged.
+    `indices` and `pts` remain those of the frames in the video, so they decrease. ValueError if `original` is damaged.
     """
     jpegs = read_frames_file(original, _as_they_are)[::-1].tolist()
     data = np.frombuffer(b"".join(jpegs), np.uint8)

@@ -1,4 +1,4 @@
-"""Decoding many clips: what the work store lacks is decoded; how much of a clip may be missing or damaged."""
+"""Decoding many clips: decode those missing from the store, and limit how much of a clip may be missing or damaged."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,17 +19,17 @@ from tavlad.video.timing import Span
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The fewest frames of a clip; the share of the header's frames that may be `missing` from the file; the errors
-    that the decoder may conceal, or flag, for each frame that decodes (`damage`), up to the end of the clip."""
+    """What is tolerated in a clip: at least `min_frames`; the share of the header's frames that may be `missing`; and
+    the errors concealed or flagged by the decoder per decoded frame (`damage`), up to the end of the clip."""
 
     min_frames: int
     missing: float
     damage: float
 
     def doubt(self, decoded: int, header: int, errors: int, part: tuple[int, int] | None = None) -> str | None:
-        """Why a clip cannot be trusted of which so many frames decode, are in the header, and so many errors; or None.
+        """Why a clip cannot be trusted, given its decoded frames, the header's count, and its errors; or None.
 
-        A `header` of 0 says nothing. A segment is the `part` of the frames of its file from one number up to another.
+        A `header` of 0 means unknown. `part` is the range of frames [begin, end) of a segment in its file.
         """
         begin, end = part or (0, decoded)
         if end - begin < self.min_frames:
@@ -43,9 +43,9 @@ class Tolerance:
 
 
 STAGE = "decode"
-NAMED = 3  # damaged clips that the warning names, those with the most errors
-COUNTS = "decoded_count", "header_count", "begin", "end", "corrupt", "concealed"  # of the facts of a clip
-ERRORS = slice(COUNTS.index("corrupt"), None)  # of these
+NAMED = 3  # damaged clips listed in the warning, those with the most errors
+COUNTS = "decoded_count", "header_count", "begin", "end", "corrupt", "concealed"  # fields of `DecodedClip`
+ERRORS = slice(COUNTS.index("corrupt"), None)  # the part of COUNTS
 ADVICE = "Repair these files, or name their ids under dataset.exclude in params.yaml. All other clips' frames are kept."
 
 
@@ -57,10 +57,10 @@ def decode_all(
     limits: decode.Limits,
     engine: Engine = here,
 ) -> Iterator[Result]:
-    """What became of each of `clips`, whose files lie below `root`: its frame file in `store`, or the reason.
+    """Decode `clips`, whose files are below `root`; yields each clip's frame file in `store`, or why it has none.
 
-    The segments of a file come together, so that they are one job. Reversals come last, each with an entry of its own,
-    made from that of its original; or it fails for the same reason.
+    The segments of a file are consecutive, so that they form one job. Reversals come last: each has its own entry, made
+    from that of its original, or fails for the same reason.
     """
     each, found, reversals = {}, dict[str, Result](), originals(clips)
     first = {clip.path: number for number, clip in reversed([*enumerate(clips)])}
@@ -77,7 +77,7 @@ def decode_all(
 
 
 def _reverse_all(store: Store, found: Mapping[str, Result]) -> Iterator[Result]:
-    """What became of each reversal, whose original's result `found` has."""
+    """Make the reversals; `found` has the result of each one's original."""
     each = {}
     for one, original in found.items():
         if original.path is None:
@@ -89,24 +89,24 @@ def _reverse_all(store: Store, found: Mapping[str, Result]) -> Iterator[Result]:
 
 
 def _recipe(entry: Path) -> str:
-    """What a frame file was made by; its facts are read as well, for the tally needs them."""
+    """The recipe of a frame file; its facts are read as well, since `Tally` needs them."""
     read_frame_facts(entry)
     return read_frames_recipe(entry)
 
 
 @dataclass
 class Tally:
-    """What became of the clips of one run."""
+    """The results of one run, counted."""
 
     tolerance: Tolerance
     good: int = 0
     new: int = 0
     size: int = 0
     bad: list[tuple[str, str]] = field(default_factory=list)
-    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by clip that may be used: COUNTS
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)  # COUNTS of each usable clip
 
     def add(self, result: Result) -> Path | None:
-        """Count a clip; its frame file, if it may be used. The limits apply to files found in the store as well."""
+        """Count a clip, and return its frame file if usable. The limits apply to cached files as well."""
         reason: str | None = result.reason
         if result.path is not None:
             facts = read_frame_facts(result.path)
@@ -120,12 +120,12 @@ class Tally:
         return result.path
 
     def line(self, frames: int) -> str:
-        """The clips in one line."""
+        """A one-line summary."""
         size = self.size / max(self.good, 1) / 1e6
         return f"decoded {self.good} clips ({self.new} new), {frames} frames each, {size:.2g} MB a clip"
 
     def checked(self) -> str | None:
-        """Raise InputError naming every bad clip; else a warning of those with errors that the decoder passed over."""
+        """Raise InputError naming every bad clip; else return a warning about clips with concealed errors, or None."""
         if self.bad:
             title = f"{len(self.bad)} of {len(self.bad) + self.good} clips cannot be used"
             raise InputError(title, sorted(self.bad), ADVICE)
@@ -135,8 +135,8 @@ class Tally:
         return f"{len(errors)} clips decode with errors that the decoder conceals: {names}" if names else None
 
     def write_counts(self, path: Path) -> None:
-        """Write CSV: clip, frames of its file that decode, frames by its header (0: unknown), the first of the clip and
-        the one after its last, flags of damage and errors concealed up to there."""
+        """Write CSV: clip, decoded frames of its file, frames according to the header (0: unknown), begin and end of
+        the clip, damage flags and concealed errors up to its end."""
         with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["clip", *COUNTS])

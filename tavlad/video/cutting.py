@@ -1,4 +1,4 @@
-"""Segments of a video file: all that are wanted in one decoding pass, whatever its length, their frames by time."""
+"""Segments of a video file, of any length: all are decoded in one pass, and their frames are selected by time."""
 
 import math
 from bisect import bisect_left
@@ -23,17 +23,17 @@ Take = Callable[[int, DecodedClip], None]
 def read_segments(
     path: Path | str, spans: Sequence[Span], count: int, short_side: int, take: Take
 ) -> tuple[int, dict[int, str]]:
-    """Hand `count` frames of each segment to `take` with its number, as soon as it ends; raises BadVideo.
+    """Call `take` with the number and `count` frames of each segment as soon as it ends; raises BadVideo.
 
-    A segment's frames are those whose time, to the millisecond, is in its span; `indices` picks among them, and the
-    pixels are those of `read_clip`. How many frames the file has is not known yet, so `decoded_count` is 0. Returned
-    are that number, and the reason by the number of each segment that was not handed over.
+    A segment's frames are those whose time, in milliseconds, is within its span; `indices` samples them, and the pixels
+    are those of `read_clip`. `decoded_count` of a clip is 0, as the length of the file is not known yet. Returns that
+    length, in frames, and by number why segments were not passed to `take`.
     """
     foreseen, _ = packet_moments(path)
     held = {number: _frames_in(span, foreseen) for number, span in enumerate(spans)}
     first = _Pass(path, count, short_side, take)
     first.run({number: (spans[number], frames) for number, frames in held.items()})
-    if first.others:  # rarely; packets did not tell which frames would decode
+    if first.others:  # rare: the packets' times were not those of the decoded frames
         second = _Pass(path, count, short_side, take)
         second.run({number: (spans[number], frames) for number, frames in first.others.items()})
         if second.others or second.decoded != first.decoded:
@@ -49,21 +49,21 @@ def _frames_in(span: Span, moments: Sequence[int]) -> range:
 
 @dataclass(eq=False)
 class _Cut:
-    """A segment while its file is decoded: the frames that it should hold, and what it has seen of them."""
+    """A segment while its file is decoded: the frames expected from the packets, and those seen so far."""
 
     number: int
     span: Span
     expected: range
     wanted: list[int]
     upright: Upright | None = None
-    first: VideoFrame | None = None  # that is sampled
+    first: VideoFrame | None = None  # the first sampled frame
     held: range = range(0)
     pixels: dict[int, np.ndarray] = field(default_factory=dict)
     pts: dict[int, float] = field(default_factory=dict)
     reason: str = ""
 
     def see(self, index: int, frame: VideoFrame) -> None:
-        """Take the next frame, if it is wanted."""
+        """Count the segment's next frame, and keep it if it is sampled."""
         self.held = range(self.held.start if self.held else index, index + 1)
         if index not in self.wanted or self.reason:
             return
@@ -82,7 +82,7 @@ class _Cut:
 
 
 class _Pass:
-    """One decoding pass through a file, and what came of it: why segments failed, and which held `others` frames."""
+    """A decoding pass over a file: why segments `failed`, and the frames of those that had `others` than expected."""
 
     def __init__(self, path: Path | str, count: int, short_side: int, take: Take):
         self.path, self.count, self.short_side, self.take = path, count, short_side, take
@@ -91,7 +91,7 @@ class _Pass:
         self.others: dict[int, range] = {}
 
     def run(self, segments: Mapping[int, tuple[Span, range]]) -> None:
-        """Decode all of the file for the segments, each with the frames that it should hold, by their numbers."""
+        """Decode the whole file for `segments`: by number, their spans and expected frames."""
         waiting = [self._cut(number, *segment) for number, segment in segments.items()]
         waiting.sort(key=lambda cut: cut.span.start, reverse=True)
         running: list[_Cut] = []
@@ -130,7 +130,7 @@ class _Pass:
         return _Cut(number, span, expected, wanted)
 
     def _end(self, cut: _Cut, errors: tuple[int, int]) -> None:
-        """Hand over a segment of which all was seen; `errors` were flagged, and concealed, up to its end."""
+        """Finish a segment; `errors` are the numbers flagged and concealed up to its end."""
         if not cut.reason and not cut.held:
             times = f"{in_seconds(cut.span.start)} and {in_seconds(cut.span.end)} s"
             cut.reason = f"no frame comes on display between {times}"

@@ -1,4 +1,4 @@
-"""From a video file to its files of frames; its imports decide what is stored."""
+"""From a video file to its frame files; the code that this module imports is in their keys."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from tavlad.video.reader import read_clip
 from tavlad.video.timing import Span
 from tavlad.video.workers import Failure, Supervised, supervise
 
-if TYPE_CHECKING:  # workers import this module, and need not wait for the store
+if TYPE_CHECKING:  # keeps the store out of the workers' start-up
     from tavlad.store.making import Place
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How many frames are taken of a clip, their short side in pixels, and how well they are compressed (1 to 100)."""
+    """The number of frames per clip, their short side in pixels, and their JPEG quality (1 to 100)."""
 
     frames: int
     short_side: int
@@ -29,7 +29,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Video:
-    """A clip's id, its file, and which time of it the clip is, if not all."""
+    """A clip's id, its file, and the span of a segment, None for the whole file."""
 
     clip: str
     file: Input
@@ -38,15 +38,15 @@ class Video:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a clip may cost, and how many are decoded at once (at least one)."""
+    """Limits on time and memory per clip, and the number of workers (at least one)."""
 
     workers: int
-    deadline: float  # seconds; where a file has segments, for each thousand of its frames
+    deadline: float  # seconds; in a file with segments, per 1,000 frames
     megabytes: int
 
 
 class Wanted(NamedTuple):
-    """A clip of a file that is still to be made: its id, time in ms (None: all), the file to write, its recipe."""
+    """A clip to decode: its id, its span in ms (None: the whole file), the file to write, its recipe."""
 
     clip: str
     times: tuple[int, int] | None
@@ -54,15 +54,15 @@ class Wanted(NamedTuple):
     recipe: str
 
 
-Job = tuple[str, list[Wanted], int, int, int]  # what `decode_file` takes: plain values, which any process can be sent
+Job = tuple[str, list[Wanted], int, int, int]  # arguments of `decode_file`: plain values, to send to any process
 
 
 def make_frames(
     sampling: Sampling, places: Iterator[tuple["Place", Video]], limits: Limits
 ) -> Iterator[tuple["Place", str]]:
-    """Fill each place with the frames of its video, in supervised workers; each place, and why it was not filled.
+    """Decode into each place in supervised workers; yields each place and why it was not filled, or "".
 
-    The segments of a file that follow one another are one job: a whole video is one by itself.
+    Consecutive segments of a file form one job, and so does each whole video.
     """
     waiting: dict[str, Place] = {}
 
@@ -81,9 +81,9 @@ def make_frames(
 def decode_file(
     video: str, wanted: Sequence[Sequence[Any]], count: int, short_side: int, jpeg_quality: int
 ) -> list[str]:
-    """Write the file of each `Wanted` clip of the file `video`; why each was not written, "" if it was.
+    """Write the frame file of each `Wanted` clip of the file `video`; returns why each was not written, or "".
 
-    The clips are segments, made in one pass, or one whole video. Raises BadVideo for what is wrong with all of them.
+    The clips are segments, decoded in one pass, or one whole video. Raises BadVideo for errors that affect all clips.
     """
     clips = [Wanted(*one) for one in wanted]
     spans = [Span(*one.times) for one in clips if one.times]
@@ -95,7 +95,7 @@ def decode_file(
 
     def take(number: int, clip: DecodedClip) -> None:
         jpegs = to_jpeg(clip.frames, jpeg_quality)
-        Path(f"{clips[number].output}.jpegs").write_bytes(b"".join(jpegs))  # not kept: a file may have any number
+        Path(f"{clips[number].output}.jpegs").write_bytes(b"".join(jpegs))  # on disk: there may be any number
         done[number] = clip.facts() | {"jpeg_quality": jpeg_quality}, [len(jpeg) for jpeg in jpegs]
 
     decoded, failed = read_segments(video, spans, count, short_side, take)
@@ -108,7 +108,7 @@ def decode_file(
 
 
 def job_of(sampling: Sampling, wanted: Sequence[tuple[Video, Path, str]]) -> Job:
-    """The arguments of `decode_file` for clips of one file: each with the frame file to write, and its key."""
+    """The arguments of `decode_file` for clips of one file, each given with the frame file to write and its key."""
     clips = [
         Wanted(video.clip, (video.span.start, video.span.end) if video.span else None, str(path), key)
         for video, path, key in wanted
@@ -117,18 +117,18 @@ def job_of(sampling: Sampling, wanted: Sequence[tuple[Video, Path, str]]) -> Job
 
 
 class Decoder:
-    """One supervised process, which decodes one clip after the other."""
+    """A supervised process that decodes one clip after the other."""
 
     def __init__(self, sampling: Sampling, limits: Limits):
         self.sampling, self.process = sampling, Supervised(decode_file, limits.deadline, limits.megabytes)
 
     @staticmethod
     def digest_of(path: Path) -> str:
-        """The digest of a video, as stage index notes it."""
+        """The digest of a video, as stage index records it."""
         return file_digest(path)
 
     def fill(self, path: Path, key: str, video: Video) -> str:
-        """Write the frame file of one clip; why there is none, or ""."""
+        """Write the frame file of one clip; returns why it failed, or ""."""
         outcome = self.process.run(job_of(self.sampling, [(video, path, key)]))
         return outcome.reason if isinstance(outcome, Failure) else str(outcome[0])
 

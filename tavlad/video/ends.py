@@ -1,4 +1,4 @@
-"""Whether segments lie within their videos, by what headers and packets say: before anything is decoded."""
+"""Check that segments are within their videos, from headers and packets, before anything is decoded."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,9 +15,9 @@ MEGABYTES = 1000
 
 
 def segments_beyond(root: Path, clips: Iterable[Clip], workers: int) -> dict[str, str]:
-    """Why some of `clips` are no segments of their files below `root`, by id.
+    """By id, why some of `clips` are not within their files below `root`.
 
-    Files that cannot be read are passed over: what is wrong with them is for stage decode to say.
+    Unreadable files are skipped: stage decode reports them.
     """
     by_file: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
@@ -34,9 +34,9 @@ def segments_beyond(root: Path, clips: Iterable[Clip], workers: int) -> dict[str
 
 
 def compare_with_end(video: str, times: Sequence[tuple[int, int]]) -> list[str]:
-    """Why there is no such segment in the file `video`, "" where there is, for each of `times` (ms); raises BadVideo.
+    """Why each segment of `times` (ms) is not within the file `video`, or ""; raises BadVideo.
 
-    A header is believed where it says that all is well; else the packets are asked, for headers lie.
+    The packets are read only if a segment ends after the header's duration, which may be wrong.
     """
     spans = [Span(*one) for one in times]
     with counted_errors(), opened_video(video) as (container, stream):

@@ -1,4 +1,4 @@
-"""Which frames of a long video its windows take: exact arithmetic on times, in one pass over the frames."""
+"""The frames that sliding windows sample from a long video: exact arithmetic on times, in one pass over the frames."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -7,16 +7,16 @@ from fractions import Fraction
 from typing import TypeVar
 
 Frame = TypeVar("Frame")
-LONGEST = 600  # seconds that a frame may stay on display; a longer leap of the timestamps is damage
-SNAP = Fraction(1, 4)  # of a frame: so far, at most, a coarse timestamp is moved to the video's rate
-FINE = 10**6  # of a second: how exactly a user's numbers are taken
+LONGEST = 600  # seconds that a frame may stay on display; a longer gap between timestamps is damage
+SNAP = Fraction(1, 4)  # of a frame: the farthest that a coarse timestamp is moved to match the video's rate
+FINE = 10**6  # a user's numbers are rounded to 1/FINE s
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Windows of `window` seconds, one every `stride` seconds from 0, which take the centres of `frames` equal parts.
+    """Windows of `window` seconds, one every `stride` seconds from 0, sampled at the centres of `frames` equal parts.
 
-    `rate` is that of the video, in frames a second.
+    `rate` is the video's, in frames per second.
     """
 
     window: Fraction
@@ -26,12 +26,12 @@ class Grid:
 
     @property
     def spacing(self) -> Fraction:
-        """Seconds between the frames that a window takes."""
+        """Seconds between the sampled frames of a window."""
         return self.window / self.frames
 
 
 def grid_of(window: float, stride: float, frames: int, rate: Fraction) -> Grid:
-    """The nearest grid: the window lasts whole frames of the video, and the stride is a multiple of the spacing."""
+    """The nearest grid whose window is a whole number of frames, and whose stride is a multiple of the spacing."""
     whole = max(1, round(_exact(window) * rate)) / rate
     step = max(1, round(_exact(stride) * frames / whole))
     return Grid(whole, step * whole / frames, frames, rate)
@@ -42,9 +42,9 @@ def _exact(seconds: float) -> Fraction:
 
 
 class Clock:
-    """When frames come on display, in seconds after the first: what the file says if that can be, else the next tick.
+    """Display times of frames, in seconds after the first: the file's timestamp if plausible, else the next tick.
 
-    Timestamps as coarse as milliseconds are moved to whole frames of the `rate`, where they mean these.
+    Coarse timestamps, such as milliseconds, are snapped to whole frames of the `rate` if these are close.
     """
 
     def __init__(self, rate: Fraction):
@@ -53,7 +53,7 @@ class Clock:
         self.origin: Fraction | None = None
 
     def time(self, stamp: Fraction | None, tick: Fraction) -> Fraction:
-        """The time of the next frame, by its `stamp`, if it has one, of which `tick` is the unit."""
+        """The time of the next frame, from its `stamp`, if any; `tick` is the unit of timestamps. Both in seconds."""
         expected = self.now + 1 / self.rate
         if stamp is None:
             self.now = expected
@@ -70,7 +70,7 @@ class Clock:
 
 
 def with_ends(timed: Iterable[tuple[Fraction, Frame]], rate: Fraction) -> Iterator[tuple[Fraction, Fraction, Frame]]:
-    """Frames with the times at which they come on display and go; the last stays for one tick of the `rate`."""
+    """Frames with the start and end of their display; the last is displayed for one tick of the `rate`."""
     held: tuple[Fraction, Frame] | None = None
     for time, frame in timed:
         if held is not None:
@@ -81,13 +81,13 @@ def with_ends(timed: Iterable[tuple[Fraction, Frame]], rate: Fraction) -> Iterat
 
 
 def taken(shown: Iterable[tuple[Fraction, Fraction, Frame]], grid: Grid) -> Iterator[tuple[Fraction, Frame, list[int]]]:
-    """Each frame, the end of its display, and the numbers of the windows that take it, once for each of their parts.
+    """The end of each frame's display, the frame, and the numbers of the windows that sample it, once per sample.
 
-    A window begins with the frame that comes on display at its start or less than one tick later, as a cut there would;
-    where there is none, since frames stay for longer, with the one on display. From then on it takes what is on display
-    at the centres of its parts: at a constant rate exactly the frames that `indices` takes of the cut.
+    A window begins with the frame that appears at its start or less than one tick later, as a clip cut there would; if
+    there is none, because a frame is displayed for longer, with the frame on display. From then on it samples what is
+    on display at the centres of its parts: at a constant rate exactly the frames that `indices` samples of the cut.
     """
-    waiting: dict[int, deque[Fraction]] = {}  # by window: the centres that are yet to come
+    waiting: dict[int, deque[Fraction]] = {}  # by window: the centres still to come
     following = 0
     for begin, end, frame in shown:
         while (start := following * grid.stride) < end:

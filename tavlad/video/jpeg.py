@@ -1,6 +1,6 @@
-"""Stored frames for those who read many clips: as `tavlad.video.frames` reads them, by the fastest decoder at hand.
+"""Fast reading of stored frames: the same pixels as `tavlad.video.frames`, from the fastest decoder available.
 
-A module of its own, so that decoding and drawing neither load torch nor depend on its version.
+It is a separate module so that decoding and drawing neither import torch nor depend on its version.
 """
 
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ from tavlad.video.frames import from_jpeg, open_jpeg, read_frames_file
 
 
 def load_frames(file: Path) -> np.ndarray:
-    """All frames of a file of the store: uint8 (T, H, W, 3); raises ValueError where the file is not one."""
+    """Read all frames of a frame file, uint8 (T, H, W, 3); ValueError if it is damaged or not a frame file."""
     return read_frames_file(file, unpacked)
 
 
 def unpacked(jpegs: Iterable[bytes]) -> np.ndarray:
-    """T JPEGs of one size as uint8 (T, H, W, 3): the very pixels of `from_jpeg`, in three quarters of its time."""
-    if not hasattr(io, "decode_jpeg"):  # deprecated in torchvision 0.29, and to be removed
+    """T JPEGs of one size as uint8 (T, H, W, 3): exactly the pixels of `from_jpeg`, in three quarters of the time."""
+    if not hasattr(io, "decode_jpeg"):  # deprecated in torchvision 0.29, to be removed
         return from_jpeg(jpegs)
     known = list(jpegs)
     sizes = {open_jpeg(jpeg).size for jpeg in known}  # torchvision would allocate whatever a header declares

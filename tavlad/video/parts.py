@@ -1,6 +1,6 @@
 """A video of any length, decoded in one pass, part by part: each call is a short job of a supervised worker.
 
-The worker keeps the open file from job to job. If it dies, the jobs after say so: nothing is decoded twice.
+The worker keeps the file open between jobs. If it dies, the following jobs fail: nothing is decoded twice.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained,
 from tavlad.video.stream import Upright
 from tavlad.video.timing import duration_of, rate_of, timed_frames
 
-MOST = 1000  # frames decoded for a part, though few be taken: its end is also the progress that is shown
+MOST = 1000  # frames decoded per part, even if few are sampled: progress is reported once per part
 TRUST = Tolerance(min_frames=1, missing=0.1, damage=1.0)  # as the presets' `decode`
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a part of a video holds: of each frame that is taken the `takes`, numbers of windows, and its JPEG's length.
+    """A part of a video: for each sampled frame the windows that take it (`takes`), and the length of its JPEG.
 
-    The video is decoded `until` then (a fraction of seconds); `ended`: to its end, of which there may be a `doubt`.
-    `rate` (a fraction) and `duration` (s; 0: unknown) are what its header says.
+    The video is decoded up to `until` (seconds, as a fraction), or completely if `ended`; `doubt` is then why it cannot
+    be trusted, or "". `rate` (a fraction) and `duration` (s; 0: unknown) come from the header.
     """
 
     takes: list[list[int]]
@@ -39,15 +39,15 @@ class Part:
     duration: float
 
 
-_passes: dict[str, Iterator[tuple[Part, list[bytes]]]] = {}  # by video, what this process is decoding
+_passes: dict[str, Iterator[tuple[Part, list[bytes]]]] = {}  # the decoding passes of this process, by video
 
 
 def decode_part(
     video: str, file: str, number: int, window: float, stride: float, sizes: tuple[int, int, int]
 ) -> dict[str, Any]:
-    """Write the JPEGs of the next part of `video` to `file`, and return the `Part`, as JSON; raises BadVideo.
+    """Write the JPEGs of the next part of `video` to `file`, and return the `Part` as a dictionary; raises BadVideo.
 
-    `sizes` are the frames of a window, their short side, and the quality of a JPEG. Part 0 begins a pass.
+    `sizes` are the frames per window, their short side, and the JPEG quality. Part 0 starts a new pass.
     """
     if number == 0:
         _passes[video] = _parts(video, window, stride, *sizes)
@@ -61,7 +61,7 @@ def decode_part(
 def _parts(
     video: str, window: float, stride: float, count: int, short_side: int, quality: int
 ) -> Iterator[tuple[Part, list[bytes]]]:
-    """The parts of a video, each with the JPEGs of up to `count` frames; the last one is repeated for whoever asks."""
+    """The parts of a video, each with the JPEGs of up to `count` frames; empty parts follow the last one."""
     with counted_errors() as errors, opened_video(video) as (container, stream):
         rate, seen, flags = rate_of(stream), 0, [0]
         upright = Upright(video, aspect_of(stream), short_side)
@@ -83,5 +83,5 @@ def _parts(
             raise explained(video, error, f"decoding fails after {seen} frames") from error
         doubt = TRUST.doubt(seen, header, errors() + flags[0]) or ""
     yield Part(takes, list(map(len, jpegs)), str(until), True, doubt, *about), jpegs
-    while True:  # one part was asked for ahead
+    while True:  # the caller requests one part ahead
         yield Part([], [], str(until), True, doubt, *about), []

@@ -16,17 +16,17 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from tavlad.video.frames import DecodedClip, indices
 from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video, promised
 
-# Area averaging does not alias, and costs 0.7 ms a frame (bicubic 1.2). The others are swscale's SWS_FULL_CHR_H_INT,
+# Area averaging does not alias, and takes 0.7 ms per frame (bicubic: 1.2). The others are swscale's SWS_FULL_CHR_H_INT,
 # SWS_ACCURATE_RND and SWS_BITEXACT: the same pixels on every processor, at no cost. PyAV 17 has no names for them.
 RESIZE = Interpolation.AREA | 0x2000 | 0x40000 | 0x80000
-NO_SIZE_CHANGE = 2  # pixels by which rounding may move the long side when a stream changes its resolution
-LONGEST_SIDE = 65_500  # pixels of a JPEG
-SPARE = 16 << 20  # bytes of frames held only for the case that a header counts one frame too many, as HMDB51's do
+NO_SIZE_CHANGE = 2  # pixels by which rounding may change the long side when a stream changes its resolution
+LONGEST_SIDE = 65_500  # pixels; the limit of JPEG
+SPARE = 16 << 20  # bytes of frames held in case the header counts one frame too many, as in HMDB51
 
 
 @dataclass
 class _Scan:
-    """One pass through a file: everything counted, and the frames that were held, by index."""
+    """One pass over a file: the counts, and the frames held, by index."""
 
     header_count: int
     fps: float
@@ -37,12 +37,13 @@ class _Scan:
 
 
 def read_clip(path: Path | str, count: int, short_side: int) -> DecodedClip:
-    """`count` frames, uint8 (count, H, W, 3), upright, square pixels, short side scaled; raises BadVideo."""
+    """Sample `count` frames, uint8 (count, H, W, 3), upright, with square pixels and the short side scaled to
+    `short_side`; raises BadVideo."""
     return _read(path, count, lambda frame, aspect: scaled_size(frame, aspect, short_side))
 
 
 def read_frames(path: Path | str, count: int) -> np.ndarray:
-    """`count` frames at their coded size, upright: uint8 (count, H, W, 3); raises BadVideo."""
+    """Sample `count` frames at their coded size, upright: uint8 (count, H, W, 3); raises BadVideo."""
     return _read(path, count, lambda frame, aspect: (frame.width, frame.height)).frames
 
 
@@ -51,7 +52,7 @@ def _read(path: Path | str, count: int, size: Callable[[VideoFrame, Fraction], t
         scan = _scan(path, count)
         concealed = errors()
         wanted = indices(scan.decoded_count, count).tolist()
-        if not set(wanted) <= set(scan.held):  # rarely; the first pass could not know where to look
+        if not set(wanted) <= set(scan.held):  # rare: the header's count was wrong
             scan.held.clear()
             scan = _rescan(path, count, scan.decoded_count)
     scan.held = {index: scan.held[index] for index in sorted(set(wanted))}
@@ -84,9 +85,9 @@ def _rescan(path: Path | str, count: int, decoded_count: int) -> _Scan:
 
 
 def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
-    """Decode the whole file, holding only the frames that a clip of `total` frames needs, if that is known.
+    """Decode the whole file, holding only the frames that are sampled from `total` frames.
 
-    If not, those that a clip of the header's count needs, or of one less: the indices of the two differ by 1 at most.
+    If `total` is unknown, hold those for the header's count, and for one less: their indices differ by at most 1.
     """
     with opened_video(path) as (container, stream):
         header, room = promised(container, stream), SPARE
@@ -111,14 +112,14 @@ def _scan(path: Path | str, count: int, total: int | None = None) -> _Scan:
 
 
 def _needed(total: int, count: int) -> set[int]:
-    """The indices of the `count` frames of a clip of `total`; none where nothing is known of it."""
+    """The indices of the `count` frames sampled from `total`; none if `total` is unknown (0)."""
     return set(indices(total, count).tolist()) if total > 0 else set()
 
 
 def _pixels(
     path: Path | str, scan: _Scan, wanted: list[int], size: Callable[[VideoFrame, Fraction], tuple[int, int]]
 ) -> np.ndarray:
-    """The held frames, scaled by one scaler and turned upright, as wanted: uint8 (T, H, W, 3)."""
+    """The `wanted` frames, scaled and turned upright: uint8 (T, H, W, 3)."""
     scaler = VideoReformatter()
     first = scan.held[wanted[0]]
     width, height = size(first, scan.aspect)
@@ -143,29 +144,29 @@ def _pixels(
 
 
 def scaled_size(frame: VideoFrame, aspect: Fraction, short_side: int) -> tuple[int, int]:
-    """Width and height with square pixels and the short side as asked; the long side is rounded."""
+    """Width and height with square pixels and the given short side; the long side is rounded."""
     width, height = frame.width * aspect, Fraction(frame.height)
     scale = short_side / min(width, height)
     return math.floor(width * scale + Fraction(1, 2)), math.floor(height * scale + Fraction(1, 2))
 
 
 def _unnamed(table: type[Any], value: object) -> Any:
-    """A name for side data that PyAV has none for, such as the EXIF of a camera's motion JPEG."""
+    """Name a type of side data that is unknown to PyAV, such as the EXIF of a camera's motion JPEG."""
     member = object.__new__(table)
     member._name_, member._value_ = f"UNNAMED_{value}", value
     return member
 
 
-# Without it, `frame.side_data` raises where PyAV lacks a name for any of the data, wanted or not.
+# Otherwise `frame.side_data` raises if any of the data, needed or not, has a type unknown to PyAV.
 Type._missing_ = classmethod(_unnamed)  # type: ignore[method-assign, assignment]
 
 
 def turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
-    """`pixels` (H, W, 3) as the frame's display matrix asks, to the nearest quarter turn, mirrored or not."""
+    """Apply the frame's display matrix to `pixels` (H, W, 3): to the nearest quarter turn, mirrored or not."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return pixels
-    # The matrix maps (x, y) to (a x + c y, b x + d y), y downwards.
+    # The matrix maps (x, y) to (a x + c y, b x + d y), with y pointing down.
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
     if abs(a) + abs(d) < abs(b) + abs(c):
         pixels, a, d = pixels.transpose(1, 0, 2), c, b

@@ -1,4 +1,5 @@
-"""All frames of a video, one at a time, and back to a video for users to watch; memory does not grow with length."""
+"""Streaming: every frame of a video, one at a time, and encoding frames to a video that users can watch; memory use
+does not depend on the length."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -13,12 +14,12 @@ from av.video.reformatter import VideoReformatter
 from tavlad.video.opening import BadVideo, aspect_of, counted_errors, explained, opened_video
 from tavlad.video.reader import LONGEST_SIDE, NO_SIZE_CHANGE, RESIZE, scaled_size, turned
 
-RATES = (1, 240)  # frames a second; outside, the header's rate is rubbish
+RATES = (1, 240)  # frames per second; a rate outside this range is a broken header
 USUAL_RATE = Fraction(25)
 
 
 class Upright:
-    """The frames of one video as `read_clip` gives them, uint8 (H, W, 3), all of the size that the first has."""
+    """Converts the frames of one video to upright uint8 (H, W, 3), as `read_clip` does, all of the first one's size."""
 
     def __init__(self, path: Path | str, aspect: Fraction, short_side: int):
         self.path, self.aspect, self.short_side = path, aspect, short_side
@@ -27,7 +28,7 @@ class Upright:
         self.shape: tuple[int, ...] | None = None
 
     def of(self, frame: VideoFrame) -> np.ndarray:
-        """The frame's pixels; BadVideo where its shape is another than that of the first."""
+        """The frame's pixels; BadVideo if its shape differs from that of the first."""
         own = scaled_size(frame, self.aspect, self.short_side)
         self.size = self.size or own
         if max(abs(own[0] - self.size[0]), abs(own[1] - self.size[1])) > NO_SIZE_CHANGE:
@@ -43,9 +44,9 @@ class Upright:
 
 
 def stream_frames(path: Path | str, short_side: int) -> Iterator[np.ndarray]:
-    """Every frame of a video, uint8 (H, W, 3), with the pixels that `read_clip` gives those it samples.
+    """Yield every frame of a video, uint8 (H, W, 3), with the same pixels as `read_clip`.
 
-    The size is that of the first frame. BadVideo as soon as decoding fails.
+    All have the size of the first frame. Raises BadVideo as soon as decoding fails.
     """
     with counted_errors(), opened_video(path) as (container, stream):
         upright = Upright(path, aspect_of(stream), short_side)
@@ -57,9 +58,9 @@ def stream_frames(path: Path | str, short_side: int) -> Iterator[np.ndarray]:
 
 
 def write_stream(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
-    """Encode frames uint8 (H, W, 3), RGB, of one even size as H.264, or as MPEG-4 where PyAV has no x264.
+    """Encode RGB frames uint8 (H, W, 3), of one even size, as H.264, or as MPEG-4 if PyAV lacks x264.
 
-    `fps` is what the header of a video says; where that cannot be, 25 a second. ValueError without frames.
+    `fps` comes from the header of a video; if implausible, it is replaced by 25. ValueError without frames.
     """
     remaining = iter(frames)
     first = next(remaining, None)
@@ -71,7 +72,7 @@ def write_stream(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
         stream = container.add_stream(codec, rate=rate, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = first.shape[:2]
-        stream.pix_fmt = "yuv420p"  # all that some players know
+        stream.pix_fmt = "yuv420p"  # the only format that some players support
         for frame in chain([first], remaining):
             container.mux(stream.encode(VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))

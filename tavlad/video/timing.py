@@ -1,4 +1,4 @@
-"""When frames come on display by what a video file says, and how long it lasts."""
+"""Display times of frames and the duration of a video, from the file's timestamps and header."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from tavlad.video.opening import counted_errors, opened_video
 from tavlad.video.stream import RATES, USUAL_RATE
 from tavlad.video.workers import renew_deadline
 
-STEP = 1000  # frames or packets after which a job has its deadline anew
+STEP = 1000  # frames or packets after which a job's deadline is renewed
 SLACK = 1000  # milliseconds by which a segment may end after its video: people round up
 
 
 @dataclass(frozen=True)
 class Span:
-    """The time of a segment, in milliseconds after the first frame of its video: from `start` on, before `end`."""
+    """The time interval [`start`, `end`) of a segment, in milliseconds after the first frame of its video."""
 
     start: int
     end: int
 
     def beyond(self, video_end: int) -> str:
-        """Why there is no such segment in a video that ends then (ms), or ""."""
+        """Why the segment is not within a video that ends at `video_end` (ms), or ""."""
         if self.start < video_end and self.end <= video_end + SLACK:
             return ""
         there = f"{in_seconds(self.start)} to {in_seconds(self.end)} s"
@@ -38,7 +38,8 @@ class Span:
 def timed_frames(
     container: InputContainer, stream: VideoStream, rate: Fraction, flags: list[int]
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Every frame with its time, as `Clock` says; what is flagged as damaged is counted in `flags`."""
+    """Yield every frame with its time according to `Clock`; packets and frames flagged as damaged are counted in
+    `flags[0]`."""
     clock = Clock(rate)
     for packet in container.demux(stream):
         flags[0] += packet.is_corrupt
@@ -50,19 +51,19 @@ def timed_frames(
 
 
 def rate_of(stream: VideoStream) -> Fraction:
-    """Frames a second by the header: of its two rates the first that can be, else 25."""
+    """Frames per second: the first plausible one of the header's two rates, else 25."""
     rates = (stream.guessed_rate, stream.average_rate)
     return next((Fraction(rate) for rate in rates if rate and RATES[0] <= rate <= RATES[1]), USUAL_RATE)
 
 
 def duration_of(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds by the header; 0 where it says nothing."""
+    """The duration in seconds according to the header; 0 if unknown."""
     said = (stream.duration or 0) * (stream.time_base or 0), Fraction(container.duration or 0, av.time_base)
     return float(next(filter(lambda seconds: seconds > 0, said), 0))
 
 
 def packet_moments(path: Path | str) -> tuple[list[int], int]:
-    """When each frame comes on display, and when the last one goes (ms), as far as packets tell; raises BadVideo.
+    """The display time of each frame, and the end of the last (ms), from the packets alone; raises BadVideo.
 
     Nothing is decoded.
     """
@@ -77,7 +78,7 @@ def packet_moments(path: Path | str) -> tuple[list[int], int]:
                     renew_deadline()
         except av.FFmpegError as error:
             if isinstance(error, MemoryError):
-                raise  # what else there is will be said by the decoder
+                raise  # other errors are left for the decoder to report
     known = sorted(stamp for stamp in stamps if stamp is not None)
     if tick is None or len(known) < len(stamps):
         moments = [to_milliseconds(clock.time(None, 1 / clock.rate)) for _ in stamps]

@@ -1,8 +1,8 @@
-"""Supervised worker processes, for tasks that may crash, hang or eat all memory (decoders on hostile files do).
+"""Supervised worker processes, for tasks that may crash, hang or use up all memory (as decoders do on hostile files).
 
-A standard process pool breaks with the first crash and cannot say which job it was. Here each process has one job in
-flight, and the kernel ends it when its time is over: one job's misfortune is its own failure and nobody else's.
-Run as a program, this module is such a worker: jobs come as lines of JSON on stdin, answers leave on what was stdout.
+A standard process pool breaks at the first crash and cannot tell which job caused it. Here each process has one job at
+a time, and the kernel ends it when its deadline passes: a failing job does not affect others.
+Run as a program, this module is such a worker: jobs arrive as JSON lines on stdin, answers go to the original stdout.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from tavlad.parent import die_with
 
 Job = TypeVar("Job", bound=tuple[Any, ...])
 READY = b"ready\n"
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # threads of NumPy would only cost memory
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads would only cost memory
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job gave no result."""
+    """Why a job has no result."""
 
     reason: str
 
@@ -40,8 +40,9 @@ def supervise(
 ) -> Iterator[tuple[Job, Any]]:
     """Run `task(*job)` in `workers` processes (at least one); yields (job, result or Failure) as they finish.
 
-    `task` is a function of an importable module; the jobs' values and the result are what JSON can hold. `jobs` is
-    read only as workers become free. A job may take `deadline` seconds and `megabytes` more memory than an idle worker.
+    `task` is a function of an importable module; its arguments and results must be JSON-serialisable. `jobs` is
+    consumed only as workers become free. A job may take `deadline` seconds, and `megabytes` of memory beyond an idle
+    worker's.
     """
     waiting = iter(jobs)
     crew: set[_Worker] = set()
@@ -75,14 +76,14 @@ def supervise(
 
 
 class Supervised:
-    """One worker, which stays from job to job, and is replaced after one that ended it."""
+    """A single worker that is kept between jobs, and replaced if a job ends it."""
 
     def __init__(self, task: Callable[..., Any], deadline: float, megabytes: int):
         self.start: Callable[[], _Worker] = lambda: _Worker(task, deadline, megabytes)
         self.worker: _Worker | None = None
 
     def run(self, job: tuple[Any, ...]) -> Any:
-        """The result of one job, or a `Failure`, as of `supervise`."""
+        """The result of one job or a `Failure`, as in `supervise`."""
         worker = self.worker = self.worker or self.start()
         worker.give(job)
         while (outcome := worker.collect()) is READY:
@@ -94,7 +95,7 @@ class Supervised:
 
 
 class _Worker:
-    """The supervisor's side of one process and of the job that it has."""
+    """The supervisor's side of a worker process and its current job."""
 
     def __init__(self, task: Callable[..., Any], deadline: float, megabytes: int):
         self.deadline, self.alive, self.ready = deadline, True, False
@@ -117,7 +118,7 @@ class _Worker:
             self.orders.write(json.dumps(job).encode() + b"\n")
 
     def collect(self) -> Any:
-        """The result, a Failure, or READY, which is neither; to be called when `answers` can be read."""
+        """The result, a Failure, or READY after start-up; call it when `answers` is readable."""
         line = self.answers.readline()
         if line == READY:
             self.ready = True
@@ -148,12 +149,12 @@ class _Worker:
 
 def serve(task_name: str, deadline: float, megabytes: int, parent: int) -> None:
     """The worker's side: answer jobs until the supervisor closes the pipe or dies."""
-    die_with(parent)  # elsewhere than on Linux the deadline ends it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, who then ends its workers
+    die_with(parent)  # on systems other than Linux the deadline ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which then ends its workers
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process at once, whatever native code is doing
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not look like an answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of libraries must not look like an answer
     module, _, name = task_name.partition(":")
     task = getattr(importlib.import_module(module), name)
     answers.write(READY)
@@ -165,14 +166,14 @@ def _answer(task: Callable[..., Any], job: list[Any], deadline: float, megabytes
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     limit = _data_bytes() + megabytes * 10**6
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-    signal.setitimer(signal.ITIMER_REAL, deadline, deadline)  # the second is what `renew_deadline` goes by
+    signal.setitimer(signal.ITIMER_REAL, deadline, deadline)  # the interval is for `renew_deadline`
     try:
         return {"result": task(*job)}
     except MemoryError:
         return {"failure": f"needed more than {megabytes} MB"}
     except Exception as error:
-        reason = None if isinstance(error, UnicodeError) else getattr(error, "reason", None)  # Python's has one too
-        if reason is None:  # nothing that the task foresaw: a user will want to know where
+        reason = None if isinstance(error, UnicodeError) else getattr(error, "reason", None)  # it has a `reason` too
+        if reason is None:  # unexpected: show where
             traceback.print_exc()
         return {"failure": reason or f"{type(error).__name__}: {error}"}
     finally:
@@ -181,13 +182,13 @@ def _answer(task: Callable[..., Any], job: list[Any], deadline: float, megabytes
 
 
 def renew_deadline() -> None:
-    """Give the running job its whole deadline again, as it has come forward; outside of a worker, nothing happens."""
+    """Restart the running job's deadline, as it has made progress; does nothing outside a worker."""
     if deadline := signal.getitimer(signal.ITIMER_REAL)[1]:
         signal.setitimer(signal.ITIMER_REAL, deadline, deadline)
 
 
 def _data_bytes() -> int:
-    """What this process holds of the memory that RLIMIT_DATA limits; 0 where the system does not tell."""
+    """The bytes of this process that count towards RLIMIT_DATA; 0 if the system does not tell."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[5]) * resource.getpagesize() if statm.exists() else 0
 

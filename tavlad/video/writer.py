@@ -1,4 +1,4 @@
-"""Frames to a video file, the same bytes for the same frames: one encoder thread, no timestamp, no version inside."""
+"""Writing video files reproducibly: one encoder thread, and no timestamp or version in the file."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -18,12 +18,12 @@ def write_video(
     pixel_format: str = "yuv420p",
     quantiser: int | None = None,
 ) -> None:
-    """Encode frames uint8 (H,W,3), RGB, one size, `fps` a second; the container follows from the suffix of `path`.
+    """Encode RGB frames uint8 (H,W,3) of one size at `fps` frames per second; the suffix of `path` sets the container.
 
-    Exact are `ffv1` with `bgr0` and `libx264rgb` with `rgb24` and quantiser 0, all else is lossy. With a `quantiser`
-    every frame is coded alone, with it: frames predicted from those before would show the direction of time, and a
-    rate control would show the place. Without it the encoder decides. ValueError without frames, or if `codec` is none
-    for video.
+    `ffv1` with `bgr0`, and `libx264rgb` with `rgb24` and quantiser 0, are lossless, everything else is lossy. With a
+    `quantiser`, all frames are intra-coded with it: prediction from earlier frames would reveal the direction of time,
+    and rate control the position in the clip. Without it, the encoder decides. ValueError without frames, or if `codec`
+    is not a video codec.
     """
     remaining = iter(frames)
     first = next(remaining, None)
