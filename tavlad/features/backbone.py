@@ -1,4 +1,4 @@
-"""The backbone file: the weights of a whole network under its publisher's names, and the digest that recipes use."""
+"""The backbone file: the weights of a complete network under its publisher's names, and their digest for recipes."""
 
 import functools
 import hashlib
@@ -17,12 +17,12 @@ from tavlad.model.backbone import Backbone, family_of
 from tavlad.model.settings import NetworkName
 
 ADVICE = "Make the file again (stage 'backbone'), or correct section 'backbone' of params.yaml."
-DEFAULT: NetworkName = "resnet34"  # what files from before there was a choice hold
+DEFAULT: NetworkName = "resnet34"  # the network of older files, which do not name one
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A whole network: its name, and its float32 tensors under its publisher's names."""
+    """A complete network: its name, and its float32 tensors under its publisher's names."""
 
     network: NetworkName
     tensors: Mapping[str, Tensor]
@@ -41,7 +41,7 @@ class Weights:
 
 
 def write_backbone(path: Path, weights: Weights, source: str) -> None:
-    """Write checked `weights` as safetensors; `source` says where they came from."""
+    """Check `weights` and write them as safetensors; `source` records where they came from."""
     check_state(weights, source)
     family, tensors = family_of(weights.network), {name: weights.tensors[name] for name in sorted(weights.tensors)}
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -58,14 +58,14 @@ def write_backbone(path: Path, weights: Weights, source: str) -> None:
 
 
 def load_backbone(path: Path) -> Weights:
-    """What the file holds; InputError names all that is wrong."""
+    """Load and check the weights in the file; InputError lists everything that is wrong."""
     weights = _read(path)
     check_state(weights, str(path))
     return weights
 
 
 def backbone_digest(path: Path) -> str:
-    """Digest of the tensors in the file, computed and not read: what a recipe holds of the weights."""
+    """Digest of the tensors in the file, for recipes; computed, not read from the metadata."""
     return state_digest(_read(path).tensors)
 
 
@@ -76,7 +76,7 @@ def network_of(path: Path) -> NetworkName:
 
 
 def backbone_source(path: Path) -> str:
-    """Where the weights in the file came from: "imagenet", "random", or a local file; "unknown" in older files."""
+    """Where the weights in the file came from: "imagenet", "random", or a local file; "unknown" for older files."""
     with _opened(path) as opened:
         return str(json.loads((opened.metadata() or {}).get("backbone", "{}")).get("source", "unknown"))
 
@@ -92,7 +92,7 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
 
 
 def check_state(weights: Weights, source: str) -> None:
-    """Raise InputError that names every key which is missing, unknown, misshapen, not float32 or not finite."""
+    """Raise InputError listing every key that is missing, unknown, of the wrong shape, not float32 or not finite."""
     state, expected = weights.tensors, _shapes(weights.network)
     rows = [(name, "missing") for name in sorted(expected.keys() - state.keys())]
     rows += [(name, f"not in {weights.network}") for name in sorted(state.keys() - expected.keys())]

@@ -1,4 +1,4 @@
-"""From frames to maps: the backbone with batch-norm folded away."""
+"""From frames to feature maps: the backbone with batch-norm folded into its convolutions."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,16 +25,16 @@ from tavlad.video.jpeg import load_frames
 def folded_backbone(weights: Weights, pre_relu: bool, precision: str, device: torch.device) -> Backbone:
     """The backbone for inference: batch-norm folded into convolutions, channels last.
 
-    Folding is done in float32; "bfloat16" then stores the weights so, twice as fast as autocast leaves it on a CPU.
+    Folding is done in float32; "bfloat16" then converts the weights, which is twice as fast as autocast on a CPU.
     """
     return fold(weights.backbone(pre_relu).eval()).to(device, DTYPES[precision]).to(memory_format=torch.channels_last)
 
 
 def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None], crop: int, batch: int) -> np.ndarray:
-    """Maps float16 (V,T,C,H,W) of one clip's frames uint8 (T,H,W,3), one view a draw (None: the centre crop).
+    """Maps float16 (V,T,C,H,W) of one clip's frames uint8 (T,H,W,3), one view per draw (None: the centre crop).
 
-    All V*T views go through `network` in passes of `batch`, never with those of another clip: the bytes of a clip do
-    not depend on which others were still to do.
+    The V*T images go through `network` in batches of at most `batch`, never mixed with another clip's: the bytes of a
+    clip must not depend on which other clips remain to be done.
     """
     weight = next(network.parameters())
     on_device = torch.from_numpy(frames).to(weight.device)
@@ -42,7 +42,7 @@ def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None
     with torch.inference_mode(), exact:
         views = [centre_view(on_device, crop) if one is None else augmented_view(on_device, one, crop) for one in draws]
         images = network.normalised(torch.cat(views)).to(weight.dtype, memory_format=torch.channels_last)
-        parts = images.tensor_split(-(-len(images) // batch))  # even ones: none is so small that other kernels run
+        parts = images.tensor_split(-(-len(images) // batch))  # of equal size: a small last one may use another kernel
         maps = torch.cat([network(part).half() for part in parts])
     stored: np.ndarray = maps.unflatten(0, (len(draws), len(frames))).contiguous().cpu().numpy()
     return stored
@@ -50,8 +50,8 @@ def clip_maps(network: Backbone, frames: np.ndarray, draws: Sequence[Draw | None
 
 @dataclass(frozen=True)
 class Extraction:
-    """What decides all clips' maps: the backbone, its features ("relu", "pre_relu") and precision ("float32",
-    "bfloat16"), and how many views of `crop` pixels are drawn from `seed`."""
+    """Settings that determine the maps of all clips: the backbone, its features ("relu", "pre_relu") and precision
+    ("float32", "bfloat16"), and the number of views of `crop` pixels, drawn with `seed`."""
 
     backbone: Input
     features: str
@@ -64,7 +64,7 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Frames:
-    """A clip's id, and its file of the frame store."""
+    """A clip's id, and its frame file."""
 
     clip: str
     file: Input
@@ -72,7 +72,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Passes:
-    """Where the network runs, how many frames at once, and how many threads read ahead, and as many write."""
+    """The network's device, the frames per forward pass, and the number of threads for reading and for writing."""
 
     device: torch.device
     batch: int
@@ -80,7 +80,7 @@ class Passes:
 
 
 class Extractor:
-    """The network, loaded once, and the steps from a clip's frames to its file of maps."""
+    """The network, loaded once, and the steps from a clip's frames to its cache file."""
 
     def __init__(self, wanted: Extraction, passes: Passes):
         if wanted.deterministic:
@@ -93,7 +93,7 @@ class Extractor:
 
     @staticmethod
     def digest_of(path: Path) -> str:
-        """The digest of a file of frames, as `Frames` has it: what it was made by."""
+        """The digest of a frame file, as in `Frames`: its recipe."""
         return read_frames_recipe(path)
 
     def read(self, frames: Frames) -> np.ndarray:
@@ -101,17 +101,17 @@ class Extractor:
         return load_frames(frames.file.path)
 
     def compute(self, frames: Frames, pixels: np.ndarray) -> np.ndarray:
-        """Maps float16 (V,T,C,H,W); one clip at a time, whichever threads call."""
+        """Maps float16 (V,T,C,H,W); thread-safe, but one clip at a time."""
         with self._turn:
             return clip_maps(self.network, pixels, self._draws(frames), self.wanted.crop, self.batch)
 
     def write(self, frames: Frames, maps: np.ndarray, path: Path, key: str) -> None:
-        """Write the file of maps, which says that `key` made it, to a new `path`."""
+        """Write the maps to a new cache file at `path`, with `key` as its recipe."""
         about = [None if one is None else asdict(one) for one in self._draws(frames)]
         cache.write_maps(path, frames.clip, maps, key, about, self.facts)
 
     def fill(self, path: Path, key: str, frames: Frames) -> str:
-        """All steps for one clip; why there is no file, or ""."""
+        """Run all steps for one clip; returns why it failed, or ""."""
         try:
             self.write(frames, self.compute(frames, self.read(frames)), path, key)
         except BAD_INPUT as error:
@@ -125,7 +125,7 @@ class Extractor:
 def make_maps(
     wanted: Extraction, places: Iterator[tuple[Place, Frames]], passes: Passes
 ) -> Iterator[tuple[Place, str]]:
-    """Fill each place with the maps of its clip; each place, and why it was not filled."""
+    """Fill each place with the maps of its clip; yields each place and why it was not filled, or ""."""
     extractor = Extractor(wanted, passes)
 
     def write(item: tuple[Place, Frames], maps: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The flow of one stage: items are read ahead and written behind, while the calling thread computes."""
+"""Overlap of reading, computing and writing: threads read ahead and write behind while the calling thread computes."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-BAD_INPUT = (ValueError, KeyError)  # a damaged file, a frame too small; no fault of the disk or of a GPU is among it
+BAD_INPUT = (ValueError, KeyError)  # a damaged file, a frame too small; not errors of the disk or the GPU
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -20,10 +20,10 @@ def overlap(
     write: Callable[[Item, Result], None],
     threads: int,
 ) -> Iterator[tuple[Item, "Future[None]"]]:
-    """Each item, in order, with what `write(item, compute(item, read(item)))` gave or raised, as a future that is done.
+    """Yield each item, in order, with the finished future of `write(item, compute(item, read(item)))`.
 
     `threads` threads read ahead, `compute` runs in the calling thread, and `threads` others write. At most
-    `threads` + 1 items are read and wait to be computed, and as many are computed and not written.
+    `threads` + 1 items wait to be computed, and as many to be written.
     """
     source = iter(items)
     reading, writing = ThreadPoolExecutor(threads, "read"), ThreadPoolExecutor(threads, "write")
@@ -50,7 +50,7 @@ def _computed(
     write: Callable[[Item, Result], None],
     writing: ThreadPoolExecutor,
 ) -> "Future[None]":
-    """The future of writing `item`; a failure before that is its exception."""
+    """The future of writing `item`; bad input found in reading or computing becomes its exception."""
     try:
         return writing.submit(write, item, compute(item, pending.result()))
     except BAD_INPUT as error:

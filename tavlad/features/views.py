@@ -1,4 +1,4 @@
-"""From a clip's stored frames to what the network sees: the centre crop, or one augmented draw (paper, section 4.1)."""
+"""Views of a clip's stored frames for the network: the centre crop, or an augmented draw (paper, section 4.1)."""
 
 from dataclasses import dataclass
 
@@ -22,28 +22,28 @@ class Draw:
 
 
 def draw_augmentation(rng: np.random.Generator) -> Draw:
-    """A draw, uniform over scales, corners and flips."""
+    """Draw an augmentation uniformly over scales, corners and flips."""
     scale, corner, flip = rng.integers(len(SCALES)), rng.integers(len(CORNERS)), rng.integers(2)
     return Draw(SCALES[scale], CORNERS[corner], bool(flip))
 
 
 def draws_of(seed: int, clip_id: str, count: int) -> list[Draw | None]:
-    """What each cached view of a clip is: None for view 0, the centre crop, then draws from seed, id and view."""
+    """The draws of a clip's cached views: None, the centre crop, for view 0; the others from seed, id and view."""
     return [None, *(draw_augmentation(rng_for(seed, clip_id, view)) for view in range(1, count))]
 
 
 def centre_view(frames: Tensor, crop: int) -> Tensor:
-    """Centre of frames uint8 (T,H,W,3), not rescaled -> levels float32 (T,3,crop,crop); too small: ValueError."""
+    """Centre crop of frames uint8 (T,H,W,3) -> levels float32 (T,3,crop,crop); ValueError if they are too small."""
     return as_seen(square_of(frames, None, crop), None, crop)
 
 
 def augmented_view(frames: Tensor, draw: Draw, crop: int) -> Tensor:
-    """What `draw` cuts from frames uint8 (T,H,W,3), resized, flipped -> levels float32 (T,3,crop,crop)."""
+    """Crop frames uint8 (T,H,W,3) as drawn, resize and flip -> levels float32 (T,3,crop,crop)."""
     return as_seen(square_of(frames, draw, crop), draw, crop)
 
 
 def square_of(frames: Tensor, draw: Draw | None, crop: int) -> Tensor:
-    """The part (T,side,side,3) that `draw` (None: the centre crop) cuts from frames (T,H,W,3), as yet unchanged."""
+    """The crop (T,side,side,3) of frames (T,H,W,3) given by `draw` (None: the centre), not yet resized or flipped."""
     height, width = frames.shape[1:3]
     side, corner = (crop, "centre") if draw is None else (round(draw.scale * min(height, width)), draw.corner)
     if side > min(height, width):
@@ -56,7 +56,7 @@ def square_of(frames: Tensor, draw: Draw | None, crop: int) -> Tensor:
 
 
 def as_seen(square: Tensor, draw: Draw | None, crop: int) -> Tensor:
-    """Such a part, uint8 (T,side,side,3), as the network sees it: levels 0..255, float32 (T,3,crop,crop)."""
+    """Resize and flip a crop uint8 (T,side,side,3) for the network -> levels 0..255, float32 (T,3,crop,crop)."""
     levels = square.permute(0, 3, 1, 2).float()
     if levels.shape[-1] != crop:
         levels = F.interpolate(levels, (crop, crop), mode="bilinear", align_corners=False, antialias=True)

