@@ -1,11 +1,11 @@
-"""What a model says of one clip: `import tavlad` loads it, so it imports nothing."""
+"""The result of predicting one clip; without slow imports, because `import tavlad` loads this module."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """All classes of the video `path`, the most probable first, with probability and logit; or an `error` instead."""
+    """All classes for the video `path`, most probable first, with probabilities and logits; or an `error`."""
 
     path: str
     classes: tuple[str, ...] = ()

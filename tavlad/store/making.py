@@ -1,4 +1,4 @@
-"""The only way into the work store: a result is found by all that decides it, or made aside and kept; and published."""
+"""Making results: look a result up in the work store by its key, or make it in a scratch folder and add it; publish."""
 
 import dataclasses
 import errno
@@ -19,14 +19,14 @@ from tavlad.store.store import Store
 
 Arguments = TypeVar("Arguments")
 One = TypeVar("One")
-How = TypeVar("How")  # what moves speed, and at most the rounding of sums: device, workers, labels; it is in no key
+How = TypeVar("How")  # settings that affect speed and at most the rounding of sums (device, workers); not in the key
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a result is made: nothing is at `path` yet; a file that says what made it says `key`.
+    """Where to make a result: `path` does not exist yet; files that record their recipe record `key`.
 
-    `how` is for the entry's note, where another machine than this one made it.
+    `how` is for the entry's note, if another machine made it.
     """
 
     store: Store
@@ -37,12 +37,12 @@ class Place:
 
     @contextmanager
     def keep(self) -> Iterator[Path]:
-        """A path to write at, for what a run goes on from after a kill; it replaces what was kept before."""
+        """Yield a path to write a checkpoint to, from which a killed run resumes; it replaces the previous one."""
         with self.store.create(self._kept, self.key) as aside:
             yield aside
 
     def kept(self) -> Path | None:
-        """What a killed run of the same recipe kept."""
+        """The checkpoint of a killed run with the same key, or None."""
         return self.store.find(self._kept, self.key)
 
     @property
@@ -52,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Made:
-    """An entry, its key, whether it is new, and the seconds that it took, without the wait for other processes."""
+    """An entry, its key, whether it is new, and the seconds it took, without waiting for other processes."""
 
     path: Path
     key: str
@@ -62,7 +62,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one of many: its entry, or None and the reason."""
+    """One of many results: its entry, or None and the reason."""
 
     name: str
     path: Path | None
@@ -71,16 +71,16 @@ class Result:
 
 
 def key_of(make: Callable[..., None], arguments: Any) -> str:
-    """The key of what `make` makes of `arguments`."""
+    """The key of the result of `make` for `arguments`."""
     return digest({**made_by(make.__module__), "arguments": arguments})
 
 
 def made(
     store: Store, stage: str, make: Callable[[Place, Arguments, How], None], arguments: Arguments, speed: How
 ) -> Made:
-    """The entry of `make(place, arguments, speed)`, found in `store` or made now; `speed` is a dataclass, or None.
+    """Find the entry of `make(place, arguments, speed)` in `store`, or make it; `speed` is a dataclass or None.
 
-    Its key holds the code that the module of `make` imports, the versions of its libraries, and all of `arguments`.
+    The key covers the code that the module of `make` imports, the versions of its libraries, and all of `arguments`.
     """
     key = key_of(make, arguments)
     with store.lock(f"{stage}-{key}", stage):
@@ -93,11 +93,11 @@ def made(
 
 
 Make = Callable[[Arguments, Iterator[tuple[Place, One]], How], Iterable[tuple[Place, str]]]
-Engine = Callable[[Any], Any]  # from a `Make` to one that does the same somewhere else
+Engine = Callable[[Any], Any]  # turns a `Make` into one that does the same work elsewhere
 
 
 def here(make: Any) -> Any:
-    """The engine of this process: `make` itself."""
+    """The engine of this process: returns `make` itself."""
     return make
 
 
@@ -110,10 +110,10 @@ def made_all(
     speed: How,
     key_of: Callable[[Path], str],
 ) -> Iterator[Result]:
-    """`made` for many at once: `each` has the arguments of one entry by its name, `arguments` is common to all.
+    """`made` for many entries: `each` maps names to the arguments of single entries, `arguments` are common to all.
 
-    `make(arguments, places, speed)` takes (place, arguments of one) for those that are missing, and yields each place
-    with "" when it is filled, or with the reason why it is not. `key_of` reads the key that an entry says.
+    `make(arguments, places, speed)` receives (place, arguments of one) for each missing entry, and yields the place
+    with "" once it is filled, or with the reason why it was not. `key_of` reads the key recorded in an entry.
     """
     common = {**made_by(make.__module__), "arguments": arguments}
     keys = {name: digest({**common, "each": one}) for name, one in each.items()}
@@ -127,7 +127,7 @@ def made_all(
         places = ((Place(store, stage, key, store.aside()), each[name]) for key, name in lacking.items())
         for place, reason in make(arguments, places, speed) if lacking else ():
             if reason:
-                integrity.blame(store.root, store.scratch, reason)  # where the disk is full, no clip is at fault
+                integrity.blame(store.root, store.scratch, reason)  # a full disk is not the clip's fault
                 yield Result(lacking[place.key], None, reason=reason)
             else:
                 store.finish(place.path, stage, place.key, {**_facts(speed), **place.how})
@@ -136,8 +136,8 @@ def made_all(
 
 
 def _facts(speed: Any) -> dict[str, str]:
-    """What the note of an entry says of how it was made: all of `speed`, and the threads that sums are split among."""
-    torch = sys.modules.get("torch")  # imported or not, by what makes the entry
+    """The facts for an entry's note: all of `speed`, and the number of threads, which affects rounding."""
+    torch = sys.modules.get("torch")  # not every maker imports it
     threads = torch.get_num_threads() if torch else os.environ.get("OMP_NUM_THREADS", "")
     fields = {field.name: str(getattr(speed, field.name)) for field in dataclasses.fields(speed)} if speed else {}
     return {"threads": str(threads), **fields}
@@ -147,7 +147,7 @@ NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 
 
 def publish(entry: Path, output: Path) -> None:
-    """Make `output` (a file or a folder) the same bytes as `entry`: a hard link, or a copy where links fail."""
+    """Publish `entry`, a file or a folder, as `output`: by hard links, or copies where links fail."""
     if entry.is_dir():
         for file in files_of(entry):
             publish(file, output / file.relative_to(entry))
@@ -167,7 +167,7 @@ def publish(entry: Path, output: Path) -> None:
 
 
 def fresh(folder: Path) -> Path:
-    """An empty output folder, as DVC leaves it before a stage runs."""
+    """Make `folder` new and empty, as DVC leaves outputs before a stage runs."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
