@@ -1,4 +1,4 @@
-"""Reads cached feature maps: which two classes look most alike before anything is trained.
+"""Finds the two most similar classes from cached feature maps, before any training.
 
 python examples/read_cache.py data split1
 """
@@ -15,7 +15,7 @@ from tavlad.features.cache import read_maps, read_shape
 data, split = Path(sys.argv[1]), sys.argv[2]
 
 classes = read_classes(data / "index" / "classes.txt")
-clips = read_examples(data / "index", split, "train")  # the test part is for evaluation alone
+clips = read_examples(data / "index", split, "train")  # the test part is only for evaluation
 V, T, C, H, W = read_shape(data / "features" / f"{clips.ids[0]}.h5")
 print(f"{len(clips.ids)} clips: {V} views of {T} frames, {C} channels at {H} x {W} locations")
 
