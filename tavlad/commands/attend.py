@@ -36,7 +36,10 @@ SUFFIXES = (".mp4", ".mov", ".mkv")
 )
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 def attend(clip: Path, model: Path, output: Path, device: str) -> None:
-    """Make a video of where a model attends in a video file, and of its predictions as it sees more frames."""
+    """Make a video of a model's attention and running predictions.
+
+    It shows where the model attends in CLIP, a video file, and what it predicts as it sees more of the frames.
+    """
     if output.suffix.lower() not in SUFFIXES:
         raise click.BadParameter(f"{output} does not end in {', '.join(SUFFIXES)}", param_hint="--output")
     if output.exists() and clip.exists() and output.samefile(clip):

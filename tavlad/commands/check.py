@@ -45,10 +45,11 @@ ADVICE = (
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--all", "every", is_flag=True, help=f"List every file, not only the first {NAMED} of a kind.")
 def check(folder: Path, every: bool) -> None:
-    """Check that DIR is a complete HMDB51, UCF101 or folder of your own clips, and estimate the cost of training on it.
+    """Check that the data set in DIR is complete and decodes.
 
-    Every clip is decoded. Disk and time are measured on three of them, with the sizes in ./params.yaml. Nothing is
-    written to DIR. The exit code is 0 only if nothing is missing and every clip decodes.
+    DIR is an HMDB51, a UCF101 or a folder of your own clips. Every clip is decoded. The disk space and time that
+    training will take are measured on three of them, with the sizes in ./params.yaml. Nothing is written to DIR. The
+    exit code is 0 only if nothing is missing and every clip decodes.
     """
     settings = Settings.load()
     inventory = _inventory(folder, settings)

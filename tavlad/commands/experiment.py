@@ -37,7 +37,10 @@ class Experiments(click.Group):
     ),
 )
 def experiment() -> None:
-    """Run an experiment of experiments.yaml on the current data set through DVC's queue, or report on all."""
+    """Run an experiment through DVC's queue, or report on all.
+
+    The experiments are those of experiments.yaml, on the current data set.
+    """
 
 
 def _runner(plan: Plan, name: str) -> click.Command:

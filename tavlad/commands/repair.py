@@ -31,7 +31,10 @@ FILES: dict[str, Callable[[str], Any]] = {".dvc/tmp/rwlock": _locks, "dvc.lock":
 
 @click.command(epilog=console.examples("tavlad doctor dvc && dvc repro"))
 def repair() -> None:
-    """Remove DVC's own files that were left incomplete when it was killed, and that keep it from starting."""
+    """Remove DVC's own files that a killed DVC left incomplete.
+
+    DVC refuses to start with such files, and recreates them.
+    """
     found = [name for name, read in FILES.items() if torn(Path(name), read)]
     for name in found:
         Path(name).unlink()

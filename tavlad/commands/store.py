@@ -15,7 +15,10 @@ from tavlad.store.store import Store
 
 @click.group("store", epilog=console.examples("tavlad store size"))
 def store() -> None:
-    """The work store: finished clips, codebooks and trainings, kept so that nothing is computed twice."""
+    """Show or prune the work store of finished computations.
+
+    It keeps finished clips, codebooks and trainings, so that nothing is computed twice.
+    """
 
 
 @store.command(epilog=console.examples("tavlad store size"))
@@ -37,7 +40,10 @@ def prune(everything: bool) -> None:
 
 @click.command(epilog=console.examples("tavlad doctor store && dvc repro"))
 def verify_store() -> None:
-    """Read all entries and DVC's cache; remove damaged entries and all their links, so that they are recomputed."""
+    """Check all entries and DVC's cache, and remove damaged entries.
+
+    They are removed with all their links, so that they are recomputed.
+    """
     opened = Store.open()
     verdict = maintenance.verify_entries(opened, _dvc_cache(), Path("data"))
     for path in verdict.removed:

@@ -58,7 +58,9 @@ Asked = tuple[float, float]  # window and stride in seconds
 def timeline(
     video: Path, model: Path, window: float, stride: float | None, threshold: float, output: Path, device: str
 ) -> None:
-    """Find when an untrimmed VIDEO of any length shows which class: a table of segments, and a picture of them.
+    """Find when an untrimmed VIDEO shows which class.
+
+    Writes a table of segments, and a picture of them; the video may be of any length.
 
     The stride is rounded to the model's frame spacing in a window, so that windows share frames. A model only knows its
     own classes: anything else in the video is taken for one of them, unless the threshold is high enough, or the model

@@ -33,7 +33,9 @@ ADVICE = (
     help="Held-out clips per split to score again with the models.",
 )
 def verify(sample: int) -> None:
-    """Recompute all metrics from the saved predictions, and a sample of the predictions from the models.
+    """Check metrics against predictions, and these against the models.
+
+    All metrics are recomputed from the saved predictions, and a sample of the predictions from the models.
 
     The clips and labels of the predictions are compared with the index. The exit code is 0 only if everything matches.
     """

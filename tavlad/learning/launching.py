@@ -30,8 +30,8 @@ How = TypeVar("How")
 Make = Callable[[Place | None, Arguments, How], None]  # without a place: help the process that has it
 PATIENCE = timedelta(days=7)  # process 0 may wait for another run; a process that ended is noticed at once
 GONE = re.compile(r"gloo|[Cc]onnection (closed|reset|refused)|Broken pipe")
-LOST = "another process of this training ended, for the reason that it printed. Run it again; whole epochs are kept."
-AGAIN = "The last whole epoch is kept: run it again. Signal 9 may be the system's, for want of memory."
+LOST = "another process of this training ended; its own error says why. Run it again: finished epochs are kept."
+AGAIN = "The last finished epoch is kept: run it again. Signal 9 often means that memory ran out."
 
 
 def processes() -> int:

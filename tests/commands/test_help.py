@@ -36,7 +36,7 @@ def test_every_command_has_an_example_that_it_understands(monkeypatch: pytest.Mo
 
 def test_help_names_what_people_do_first_and_the_exit_codes() -> None:
     text = CliRunner().invoke(main, ["--help"]).stdout
-    first = text[text.index("What people do first") : text.index("Exit codes")]
+    first = text[text.index("Common tasks") : text.index("Exit codes")]
     called = [line.split()[1] for line in first.splitlines() if line.strip().startswith("tavlad ")]
     assert called == ["predict", "attend", "timeline", "doctor", "experiment", "doctor"]
     assert [line.split()[0] for line in text[text.index("Exit codes") :].splitlines()[1:4]] == ["0", "1", "2"]

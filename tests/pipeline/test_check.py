@@ -102,7 +102,7 @@ def test_a_stage_that_would_run_other_code_stops(tmp_path: Path, written: str | 
         file.write_text(written)
     done = CliRunner().invoke(index.main, [str(file), "out"])
     assert done.exit_code == 1 and done.output.count("\n") == 1
-    assert "the code of stage index is not what" in done.output and "Run `dvc repro`" in done.output
+    assert "the code of stage index does not match" in done.output and "Run `dvc repro`" in done.output
 
 
 @pytest.mark.parametrize("name", ["split 1", "a;b", "Split1", "$x", "", "é"])

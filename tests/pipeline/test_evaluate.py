@@ -267,7 +267,7 @@ def test_a_split_without_held_out_clips_is_an_error(project: Path) -> None:
 
 def test_checkpoints_that_do_not_fit_are_refused(project: Path) -> None:
     write_classes(Path("index/classes.txt"), ["dance", "run", "jump"])
-    assert "stage1/model.safetensors was trained on other classes" in str(run().exception)
+    assert "stage1/model.safetensors was trained on different classes" in str(run().exception)
     write_classes(Path("index/classes.txt"), CLASSES)
     file = Path("stage2/model.safetensors")
     file.write_bytes(Path("stage1/model.safetensors").read_bytes())

@@ -82,7 +82,7 @@ def test_mistakes_are_said_to_be_all_or_some(folder: Path, asked: int, said: str
     write_summary_page(results, Shown(found, [b"jpeg"] * len(found), asked, [], []), folder)
     text = words(folder / "index.html")
     assert said in text and text.count(", taken for:") == min(asked, 5)
-    assert "whoever gets the page sees the people in them" in text
+    assert "anyone you give the page to sees the people in them" in text
     first = found[0]
     assert f"Class {first.label} (21.2 %), taken for: {first.top[0][0]} 57.6 %" in text
 
