@@ -22,7 +22,7 @@ def trained_splits(text: str, file: str = FILE) -> list[str]:
     except (AttributeError, KeyError, TypeError, YAMLError):
         names = []
     if not names:
-        raise InputError(f"{file}: its `vars` name no split. Write them as\n{line_of(['split1'])}")
+        raise InputError(f"{file}: its `vars` name no splits. Write them as\n{line_of(['split1'])}")
     return names
 
 

@@ -90,7 +90,7 @@ def build_index(root: Path, layout: str, rules: Rules, beyond: Beyond = unchecke
         grouped = [clip for clip in clips if pattern is None or clip.group != clip.id]  # others are excluded anyway
         made = splits.folds(grouped, rules.seed)
     if validation and any(split.validation for split in made):
-        raise_all([*problems, ("dataset.validation", "there is a validation part: set 0, or take its clips away")])
+        raise_all([*problems, ("dataset.validation", "the data set has one already: set 0, or remove its clips")])
     if validation:
         made = [splits.carve(split, by_id, validation, rules.seed) for split in made]
     absent = [""] * (len(SPLITS) - len(made))  # excluded.csv has a column for each of SPLITS
@@ -116,7 +116,7 @@ def selected_of(listing: Listing, layout: Layout, rules: Rules) -> Listing:
     least = max(2, len(listing.splits or SPLITS))
     if rules.limit < least:
         reason = f"{rules.limit} clips of a class are not enough to train and to hold out in each split: "
-        listing.problems.append(("dataset.limit", f"{reason}{least} are the least, 0 takes all"))
+        listing.problems.append(("dataset.limit", f"{reason}at least {least} are needed, 0 takes all"))
     pattern = pattern_of(rules.groups)
     groups = {name: group_of(name, listing, layout, pattern) or name for name in listing.labels}
     return selection.limited(listing, groups, rules.limit, rules.seed)
@@ -136,7 +136,7 @@ def _both_ways(index: Index) -> Index:
         sorted([*index.clips, *map(reversal, index.clips)], key=lambda clip: clip.id),
         [both_ways(split) for split in index.splits],
         index.excluded | {reversal_id(one): parts for one, parts in index.excluded.items()},
-        [*index.notes, "half of them are the others with time reversed"],
+        [*index.notes, "half of them are reversals of the other half"],
         pairs,
     )
 
@@ -159,9 +159,9 @@ def _clips(
         path, *times = (entry.path, entry.start, entry.end) if entry else (name,)
         group = group_of(name, listing, layout, pattern)
         if unwritable(path):
-            problems.append((ascii(path), "the name holds bytes that are not UTF-8, or control characters: rename it"))
+            problems.append((ascii(path), "the name has bytes that are not UTF-8, or control characters: rename it"))
         if one in clips and one not in left_out:
-            problems.append((one, f"duplicate id: {clips[one].path} and {path} differ in the suffix only"))
+            problems.append((one, f"duplicate id: {clips[one].path} and {path} differ only in the suffix"))
         if group is None and one not in left_out:
             problems.append((path, "no group in the file name: repair dataset.groups, or exclude the clip"))
         if entry and name in listing.missing and one not in left_out:

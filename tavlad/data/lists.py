@@ -54,7 +54,7 @@ def _home(root: Path, classes: list[str], listed: set[str], problems: list[Probl
         if any(name.casefold() in listed for name in files):
             found[place] = {name for name in files if is_video(name) or name.casefold() in listed}
     if len(found) > 1:
-        problems.append((str(root), f"listed videos lie in several folders: {', '.join(map(str, found))}; keep one"))
+        problems.append((str(root), f"listed videos are in several folders: {', '.join(map(str, found))}; keep one"))
     if not found:
         problems.append((str(root), "no listed video is in <class>/ or <folder>/<class>/ below it"))
     return next(iter(found.items()), (root, set()))
@@ -71,6 +71,6 @@ def lists_folder(root: Path, pattern: str) -> Path:
     found = [place for place in places(root) if any(file.match(pattern) for file in visible(place))]
     if len(found) == 1:
         return found[0]
-    reason = f"lies in several: {', '.join(map(str, found))}" if found else f"is not in {root} or a folder there"
+    reason = f"is in several folders: {', '.join(map(str, found))}" if found else f"is not in {root} or a folder there"
     advice = "Keep the official lists in one folder; dataset.layout: folders is for videos without lists."
     raise InputError("index: no train/test lists", [(pattern, reason)], advice)

@@ -53,7 +53,7 @@ def _unknown(name: str, classes: Sequence[str]) -> str:
     spelled = {label.casefold(): label for label in classes}
     near = [spelled[found] for found in get_close_matches(name.casefold(), spelled, cutoff=NEAR)]
     shown = ", ".join(classes[:NAMED]) + (", ..." if len(classes) > NAMED else "")
-    return f"dataset.classes: no class has this name; {'near: ' + ', '.join(near) if near else f'there are {shown}'}"
+    return f"dataset.classes: no class has this name; {'similar: ' + ', '.join(near) if near else f'there are {shown}'}"
 
 
 def limited(listing: Listing, groups: Mapping[str, str], limit: int, seed: int) -> Listing:

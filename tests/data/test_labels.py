@@ -150,13 +150,13 @@ long/2,jump,1,2,test,
         "labels.csv:2: ends at 5, which is not after its start, 5",
         "labels.csv:3: has a start or an end, '5', alone: write both, or neither for the whole file",
         "labels.csv:4: '0:90' is no time: a minute has 60 seconds, an hour 60 minutes",
-        "labels.csv:7: 'ju\\nmp' holds control characters: rename it",
-        "labels.csv:9: is the clip of labels.csv:8 once more, there of class run",
+        "labels.csv:7: 'ju\\nmp' contains control characters: rename it",
+        "labels.csv:9: is the same clip as labels.csv:8, of class run there",
         "labels.csv:11: '../2.mp4' leaves dataset.root: paths are relative to it",
         "labels.csv:11: split says 'training': write train, validation or test",
         "labels.csv:12: is in no part: split is empty",
         "labels.csv:13: has no label",
-        "labels.csv:14: has 5 cells, the header has 6: quote what holds a comma",
+        "labels.csv:14: has 5 cells, the header has 6: quote cells that contain a comma",
         "labels.csv:16: 'long/2' has no suffix, such as .mp4",
         "labels.csv:10: gone.mp4 is missing: there is no such file below dataset.root",
     ]
@@ -178,9 +178,9 @@ def test_two_groups_of_one_file_are_refused_as_is_a_whole_and_a_part_on_two_side
         ("path\tlabel", "its columns are separated by tabs: save it with commas, and times with points"),
         (
             "file,class",
-            "the header has no column path and no label: it names path, label and more",
+            "the header has no column path and no label: path and label are required",
         ),
-        ("path,label,start", "the header has a column start alone: a segment has a start and an end"),
+        ("path,label,start", "the header has a column start only: a segment has a start and an end"),
         ("path,label,path", "the header names path twice"),
         ("path,label,split,split1", "the header names split, split1: write split, or split1, split2 and split3"),
         ("path,label,split2", "the header names split2: write split, or split1, split2 and split3"),
@@ -194,12 +194,12 @@ def test_a_header_that_is_none_is_explained(tmp_path, header, row):
 def test_what_is_no_table_is_explained(tmp_path):
     (tmp_path / "clips.CSV").touch()
     assert failures(tmp_path) == [f"{tmp_path}/labels.csv: is missing; there are clips.CSV: rename yours"]
-    assert failures(table(tmp_path, "path,label\n")) == [f"{tmp_path}/labels.csv: holds no line below the header"]
+    assert failures(table(tmp_path, "path,label\n")) == [f"{tmp_path}/labels.csv: has no line after the header"]
     (tmp_path / "labels.csv").write_bytes("path,label\n3.mp4,\xe9t\xe9".encode("latin-1"))
     assert failures(tmp_path) == [
         "labels.csv: is not UTF-8 text (invalid continuation byte at byte 17): save it as CSV UTF-8"
     ]
-    assert failures(table(tmp_path, 'path,label\n"3.mp4,run\n'))[0].startswith("labels.csv:2: is no line of a CSV file")
+    assert failures(table(tmp_path, 'path,label\n"3.mp4,run\n'))[0].startswith("labels.csv:2: is not a valid CSV line")
 
 
 def test_columns_that_mean_nothing_are_named(tmp_path):

@@ -251,9 +251,9 @@ def test_everything_wrong_in_folders_is_said_at_once(tmp_path: Path) -> None:
     (root / "two" / b"p1_\xff.mp4".decode("utf-8", "surrogateescape")).touch()
     rows = failures(root, "folders", groups="(p.)_", exclude=("one/p9_9",))
     assert sorted(rows) == [
-        r"'two/p1_\udcff.mp4': the name holds bytes that are not UTF-8, or control characters: rename it",
-        r"'two/p1_line\nbreak.mp4': the name holds bytes that are not UTF-8, or control characters: rename it",
-        "one/p1_0: duplicate id: one/p1_0.avi and one/p1_0.mp4 differ in the suffix only",
+        r"'two/p1_\udcff.mp4': the name has bytes that are not UTF-8, or control characters: rename it",
+        r"'two/p1_line\nbreak.mp4': the name has bytes that are not UTF-8, or control characters: rename it",
+        "one/p1_0: duplicate id: one/p1_0.avi and one/p1_0.mp4 differ only in the suffix",
         "one/p9_9: dataset.exclude: no clip has this id",
         "one/q1.mp4: no group in the file name: repair dataset.groups, or exclude the clip",
         "three: a class without clips: there is no video directly in this folder, "

@@ -57,7 +57,7 @@ def test_neither_of_a_clip_and_its_reversal_stays_without_the_other(tmp_path: Pa
     assert len(index.clips) == 2 * 12 - 2 and not both & {clip.id for clip in index.clips}
     assert index.excluded == {one: ["train", "test", "train"] for one in both}
     assert "split2 16 train, 6 test (excluded: 2 test)" in index.summary()
-    assert index.summary().endswith("; half of them are the others with time reversed")
+    assert index.summary().endswith("; half of them are reversals of the other half")
 
 
 def test_a_reversal_that_is_excluded_where_there_is_none_is_unknown(tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ def test_a_class_that_is_left_out_may_be_incomplete(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("brush_hairs", "near: brush_hair"),
-        ("BRUSH_HAIR", "near: brush_hair"),
-        ("brush_hair (reversed)", "near: brush_hair"),
+        ("brush_hairs", "similar: brush_hair"),
+        ("BRUSH_HAIR", "similar: brush_hair"),
+        ("brush_hair (reversed)", "similar: brush_hair"),
         ("zzz", "there are brush_hair, cartwheel, catch, chew, clap, ..."),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_limit_below_what_splits_need_is_named(tmp_path: Path, layout: str, le
     for part in ("train", "test") if layout == "split_folders" else ("",):
         own(tmp_path / part)
     words = "clips of a class are not enough to train and to hold out in each split"
-    with pytest.raises(InputError, match=f"dataset.limit: {least - 1} {words}: {least} are the least, 0 takes all"):
+    with pytest.raises(InputError, match=f"dataset.limit: {least - 1} {words}: at least {least} are needed"):
         indexing.build_index(tmp_path, layout, Rules(1, limit=least - 1))
     assert len(indexing.build_index(tmp_path, layout, Rules(1, limit=least)).clips) == 2 * least
 

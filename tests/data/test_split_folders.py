@@ -57,7 +57,7 @@ def test_val_is_optional_and_a_share_can_take_its_place(tmp_path: Path) -> None:
     assert sorted(carved.train + carved.validation) == sorted(plain.train)
     write(root / "val/a/9.mp4")
     rows = failures(root, validation=0.25)
-    assert rows == ["dataset.validation: there is a validation part: set 0, or take its clips away"]
+    assert rows == ["dataset.validation: the data set has one already: set 0, or remove its clips"]
 
 
 def test_a_reversal_is_in_the_part_of_its_original(tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ def test_a_group_in_train_and_test_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("clips", "row"),
     [
-        (("train/a/1.mp4", "val/a/1.mp4"), "test: is missing; where val/ is what you hold out, rename it to test/"),
+        (("train/a/1.mp4", "val/a/1.mp4"), "test: is missing; if val/ is your held-out set, rename it to test/"),
         (("test/a/1.mp4",), "train: is missing"),
-        (("train/1.mp4", "test/1.mp4"), ": holds no class folder in train/ or test/"),
-        ((*CLIPS, "valid/a/1.mp4"), "valid: is none of train, val and test: rename it, or move it elsewhere"),
+        (("train/1.mp4", "test/1.mp4"), ": has no class folder in train/ or test/"),
+        ((*CLIPS, "valid/a/1.mp4"), "valid: is not train, val or test: rename it, or move it elsewhere"),
         ((*CLIPS, "train/c/1.mp4"), "c: split1: a class without test clips"),
         ((*CLIPS, "val/c/1.mp4"), "c: split1: a class without train clips"),
         ((*CLIPS, "test/b/notes.txt", "test/c/x.txt"), "test/c: a class without clips: there is no video directly"),

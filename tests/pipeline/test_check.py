@@ -138,7 +138,7 @@ def test_a_split_that_the_layout_has_not_is_refused_with_the_line_to_change(tmp_
 )
 def test_a_dag_without_splits_says_how_they_are_written(tmp_path: Path, text: str) -> None:
     (tmp_path / "dvc.yaml").write_text(text)
-    with pytest.raises(TavladError, match=r"name no split. Write them as\n  - splits: {split: \[split1\]}"):
+    with pytest.raises(TavladError, match=r"name no splits. Write them as\n  - splits: {split: \[split1\]}"):
         read_trained_splits(tmp_path / "dvc.yaml")
 
 

@@ -12,12 +12,12 @@ PARTED = {"train", "test"}  # folders with these names but no videos of their ow
 def read_folders(root: Path) -> Listing:
     """List the class folders of `root`, without splits; notes count the files that were ignored."""
     if fixed_split(root):
-        rows = [("dataset.layout", f"{root} holds train/ and test/ with folders inside, and no video directly in them")]
-        raise InputError("index: these are no class folders", rows, "Set dataset.layout: split_folders in params.yaml.")
+        rows = [("dataset.layout", f"{root} contains train/ and test/ with folders, but no videos, directly inside")]
+        raise InputError("index: not class folders", rows, "Set dataset.layout: split_folders in params.yaml.")
     listing = Listing([])
     passed_over = add_classes(root, "", listing)
     if not listing.classes:
-        raise InputError("index: no clips", [(str(root), "holds no class folder")], "Put each class in its own folder.")
+        raise InputError("index: no clips", [(str(root), "has no class folder")], "Put each class in its own folder.")
     listing.notes = notes_on(passed_over)
     return listing
 

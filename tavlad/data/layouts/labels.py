@@ -38,7 +38,7 @@ def read_labels(root: Path) -> Listing:
     listing.classes = sorted(set(listing.labels.values()))
     listing.splits = [Split(*map(tuple, parts.values())) for parts in reading.parts]
     if not listing.labels and not listing.problems:
-        raise InputError("index: no clips", [(str(root / FILE), "holds no line below the header")], ADVICE)
+        raise InputError("index: no clips", [(str(root / FILE), "has no line after the header")], ADVICE)
     return listing
 
 
@@ -66,7 +66,7 @@ def _table(file: Path, listing: Listing) -> tuple[list[str], list[Line]]:
         if len(cells) == len(header):
             lines.append((f"{FILE}:{number}", dict(zip(header, cells, strict=True))))
         else:
-            reason = f"has {len(cells)} cells, the header has {len(header)}: quote what holds a comma"
+            reason = f"has {len(cells)} cells, the header has {len(header)}: quote cells that contain a comma"
             listing.problems.append((f"{FILE}:{number}", reason))
     return header, lines
 
@@ -79,7 +79,7 @@ def _cells(text: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, [cell.strip() for cell in cells]
     except csv.Error as error:
-        problems.append((f"{FILE}:{reader.line_num}", f"is no line of a CSV file: {error}"))
+        problems.append((f"{FILE}:{reader.line_num}", f"is not a valid CSV line: {error}"))
 
 
 def _faults_of(header: Sequence[str], listing: Listing) -> Iterator[str]:
@@ -90,9 +90,9 @@ def _faults_of(header: Sequence[str], listing: Listing) -> Iterator[str]:
         yield f"its columns are separated by {between}: save it with commas, and times with points"
         return
     if lacking:
-        yield f"the header has no column {' and no '.join(lacking)}: it names path, label and more"
+        yield f"the header has no column {' and no '.join(lacking)}: path and label are required"
     if len(times := [name for name in TIMES if name in header]) == 1:
-        yield f"the header has a column {times[0]} alone: a segment has a start and an end"
+        yield f"the header has a column {times[0]} only: a segment has a start and an end"
     yield from (f"the header names {name} twice" for name in sorted({one for one in header if header.count(one) > 1}))
     named = _split_columns(header)
     if named != ["split"] and named != list(SPLITS[: len(named)]):
@@ -136,7 +136,7 @@ class _Reading:
             wrong.append(f"puts {path} in group {entry.group}, {first.place} in {first.group}: a file has one group")
         name = f"{segment_id(path, start, end)}{PurePosixPath(path).suffix}" if not wrong else ""
         if before := self.listing.entries.get(name):
-            wrong.append(f"is the clip of {before.place} once more, there of class {self.listing.labels[name]}")
+            wrong.append(f"is the same clip as {before.place}, of class {self.listing.labels[name]} there")
         self.listing.problems += [(place, reason) for reason in wrong]
         if wrong:
             return
@@ -175,7 +175,7 @@ def _misnamed(path: str, label: str) -> Iterator[str]:
         yield f"'{path}' leaves dataset.root: paths are relative to it"
     elif path and not PurePosixPath(path).suffix:
         yield f"'{path}' has no suffix, such as .mp4"
-    yield from (f"{text!a} holds control characters: rename it" for text in (path, label) if unwritable(text))
+    yield from (f"{text!a} contains control characters: rename it" for text in (path, label) if unwritable(text))
 
 
 LAYOUT = Layout(read_labels, own_group, splits=splits_there)

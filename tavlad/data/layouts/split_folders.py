@@ -18,10 +18,10 @@ def read_split_folders(root: Path) -> Listing:
     lost = [(str(root / name), "is missing") for name, needed in FOLDERS.items() if needed and name not in found]
     if lost:
         if "val" in found and "test" not in found:
-            lost = [(str(root / "test"), "is missing; where val/ is what you hold out, rename it to test/")]
-        raise InputError("index: this is no fixed split", lost, ADVICE)
+            lost = [(str(root / "test"), "is missing; if val/ is your held-out set, rename it to test/")]
+        raise InputError("index: not a fixed split", lost, ADVICE)
     odd = sorted(found - set(FOLDERS))
-    reason = "is none of train, val and test: rename it, or move it elsewhere"
+    reason = "is not train, val or test: rename it, or move it elsewhere"
     listing = Listing([], problems=[(name, reason) for name in odd])
     parts, passed_over = [], dict[str, list[str]]()
     for part in FOLDERS:
@@ -31,7 +31,7 @@ def read_split_folders(root: Path) -> Listing:
                 passed_over[kind] = passed_over.get(kind, []) + names
         parts.append(tuple(clip_id(path) for path in listing.labels if path not in before))
     if not listing.classes:
-        raise InputError("index: no clips", [(str(root), "holds no class folder in train/ or test/")], ADVICE)
+        raise InputError("index: no clips", [(str(root), "has no class folder in train/ or test/")], ADVICE)
     listing.classes.sort()
     listing.splits, listing.notes = [Split(*parts)], notes_on(passed_over)
     return listing
