@@ -6,8 +6,6 @@ from pathlib import Path
 
 from tavlad.data.table import Clip
 from tavlad.data.times import milliseconds
-from tavlad.video.opening import counted_errors, opened_video
-from tavlad.video.timing import Span, duration_of, packet_moments
 from tavlad.video.workers import Failure, supervise
 
 DEADLINE = 120.0  # seconds for one file, or for a thousand of its packets
@@ -38,6 +36,10 @@ def compare_with_end(video: str, times: Sequence[tuple[int, int]]) -> list[str]:
 
     The packets are read only if a segment ends after the header's duration, which may be wrong.
     """
+    # only workers load PyAV: stage index starts without it
+    from tavlad.video.opening import counted_errors, opened_video
+    from tavlad.video.timing import Span, duration_of, packet_moments
+
     spans = [Span(*one) for one in times]
     with counted_errors(), opened_video(video) as (container, stream):
         said = round(1000 * duration_of(container, stream))

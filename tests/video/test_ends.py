@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tavlad.data.table import Clip, segment_id
-from tavlad.video import ends
+from tavlad.video import timing
 from tavlad.video.ends import compare_with_end, segments_beyond
 from tests.video.painted import film, picture, retold
 
@@ -27,7 +27,7 @@ def test_what_ends_after_the_video_is_told(tmp_path: Path, suffix: str, codec: s
 def test_a_header_that_lies_refuses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     path = retold(film(tmp_path / "film.avi", PICTURES), count)
     assert compare_with_end(str(path), TIMES[:2]) == ["", ""]
-    monkeypatch.setattr(ends, "duration_of", lambda *stream: 0.4)
+    monkeypatch.setattr(timing, "duration_of", lambda *stream: 0.4)
     assert compare_with_end(str(path), TIMES) == REASONS
 
 
