@@ -1,16 +1,19 @@
 """What Ray costs a clip: the engines `local` and `ray`, of this machine alone, take turns in one process.
 
-Both are started before the clock; then each makes a round of clips, the other having nothing to do. Of each the fewest
-seconds of a round count. The table has the ratio, whether all bytes are equal, and the memory that the driver held
-after the first and after the last round. Two cores say what the way through Ray costs, and nothing of speed-up.
+Both are started before the clock; then each makes a round of clips, the other having nothing to do but the clips that
+are on their way. Of each the fewest seconds of a round count, and the processor time of all rounds, of all processes.
+The table has the ratios, whether all bytes are equal, and the memory that the driver held after the first and after the
+last round. Two cores say what the way through Ray costs, and nothing of speed-up.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
@@ -36,11 +39,12 @@ Run = Callable[[Store, Callable[[Any], Any], int], Iterator[Result]]
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one stage: the least seconds a clip on each engine, equal files of so many, and the driver's bytes."""
+    """Of one stage, on each engine: the least seconds a clip, and the processor's; equal files of so many; the driver's
+    bytes."""
 
     stage: str
-    local: float
-    ray: float
+    seconds: tuple[float, float]
+    processor: tuple[float, float]
     equal: int
     clips: int
     first: int
@@ -50,7 +54,7 @@ class Measured:
 @click.command(help=__doc__)
 @click.option("--rounds", default=6, show_default=True, type=click.IntRange(min=2))
 @click.option("--decoded", default=40, show_default=True, help="Clips that are decoded in a round.")
-@click.option("--extracted", default=4, show_default=True, help="Clips of which maps are made in a round.")
+@click.option("--extracted", default=12, show_default=True, help="Clips of which maps are made in a round.")
 def main(rounds: int, decoded: int, extracted: int) -> None:
     """The module's docstring is the help."""
     with workplace(Sizes()) as place:
@@ -69,28 +73,40 @@ def main(rounds: int, decoded: int, extracted: int) -> None:
             measured("decode", partial(_decoded, place), engines[0], rounds, decoded),
             measured("extract", partial(_extracted, place), engines[1], rounds, extracted),
         ]
-    heads = ("stage", "ray / local, a clip", "local", "bytes equal", "driver, first round", "last round")
+    heads = ["stage", "a clip: local, ray", "ratio", "processor: local, ray", "ratio", "bytes equal"]
+    heads += ["driver, first round", "last round"]
     console.table("", heads, map(_row, rows))
 
 
 def measured(stage: str, run: Run, engine: Callable[[Any], Any], rounds: int, clips: int) -> Measured:
     """Rounds of `clips` by both engines in turns, after one that does not count."""
-    count = clips * (rounds + 1)
+    count = clips * (rounds + 2)  # what is made while nobody asks belongs to no round
     stores = Store(Path(f"local-{stage}").absolute()), Store(Path(f"ray-{stage}").absolute())
     running = run(stores[0], lambda make: make, count), run(stores[1], engine, count)
-    seconds, results, memory = (list[float](), list[float]()), (list[Result](), list[Result]()), list[int]()
+    seconds, processor = (list[float](), list[float]()), (list[float](), list[float]())
+    results, memory = (list[Result](), list[Result]()), list[int]()
     for _ in range(rounds + 1):
-        for one, times, found in zip(running, seconds, results, strict=True):
-            start = time.perf_counter()
+        for one, times, used, found in zip(running, seconds, processor, results, strict=True):
+            start, before = time.perf_counter(), _processor_time()
             found += islice(one, clips)
-            times.append(time.perf_counter() - start)
+            times.append((time.perf_counter() - start) / clips)
+            used.append((_processor_time() - before) / clips)
         memory.append(psutil.Process().memory_info().rss)
     for one, found in zip(running, results, strict=True):
-        found += one  # to its end, where it has none
+        found += one  # to its end
     files = [{one.name: one.path.read_bytes() for one in found if one.path} for found in results]
     equal = sum(files[0][name] == files[1].get(name) for name in files[0])
-    local, ray = (min(times[1:]) / clips for times in seconds)
-    return Measured(stage, local, ray, equal, count, memory[1], memory[-1])
+    least, mean = (min(seconds[0][1:]), min(seconds[1][1:])), (fmean(processor[0][1:]), fmean(processor[1][1:]))
+    return Measured(stage, least, mean, equal, count, memory[1], memory[-1])
+
+
+def _processor_time() -> float:
+    """Seconds of this process and of all that it has started, of which Ray's are some."""
+    total = 0.0
+    for one in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with suppress(psutil.Error):
+            total += sum(one.cpu_times()[:2])
+    return total
 
 
 def _decoded(place: Workplace, store: Store, engine: Callable[[Any], Any], count: int) -> Iterator[Result]:
@@ -114,8 +130,10 @@ def _extracted(place: Workplace, store: Store, engine: Callable[[Any], Any], cou
 
 def _row(one: Measured) -> console.Row:
     memory = (f"{size / 1e6:.0f} MB" for size in (one.first, one.last))
-    speed = f"{1000 * one.local:.0f} ms"
-    return console.Row((one.stage, f"{one.ray / one.local:.2f}", speed, f"{one.equal} of {one.clips}", *memory))
+    cells = []
+    for local, ray in (one.seconds, one.processor):
+        cells += [f"{1000 * local:.0f} ms, {1000 * ray:.0f} ms", f"{ray / local:.2f}"]
+    return console.Row((one.stage, *cells, f"{one.equal} of {one.clips}", *memory))
 
 
 if __name__ == "__main__":

@@ -94,14 +94,15 @@ def _flow(
     ray: Any, crew: list[_Member], places: Iterable[Item], nodes: dict[str, Node]
 ) -> Iterator[tuple[Place, Filled]]:
     """Yield each place with its result, as they finish; `places` is only consumed as actors become free."""
-    source, clips = iter(places), 0
+    source, clips, told = iter(places), 0, False
     pending: dict[Any, tuple[_Member, _Clip | None]] = {one.ready(): (one, None) for one in crew}
     while pending:
         news, _ = ray.wait([*pending], timeout=PATIENCE)
         if not news:
             require_alive(ray, nodes)
-            if not clips:
+            if not clips and not told:
                 console.warn("no process has started yet; `ray status` shows who has the CPUs")
+                told = True
             continue
         member, clip = pending.pop(news[0])
         filled = None
