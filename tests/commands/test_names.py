@@ -65,7 +65,7 @@ def test_store(terminal: bool, folder: Path) -> None:
     assert code == 0 and text.startswith(f"{folder / NAME}\n┏")
     entry.chmod(0o644)
     entry.write_text("other")
-    code, text = call(main, "doctor", "store", terminal=terminal)
+    code, text = call(main, "doctor", "store", terminal=terminal, columns=400)  # else the path alone fills a line
     assert code == 1 and f"{folder / NAME}: 0 entries are undamaged, 1 are damaged" in text
     assert f"{entry} has changed since it was written" in text and f"decode/{entry.name}" in text
 
