@@ -135,7 +135,7 @@ def test_a_byte_of_a_video_reaches_what_follows_from_it(ready):
     [
         ("pipeline/extract.py", "extract", since("extract")),
         ("tavlad/demo/scene.py", "demo backbone", {"demo", "backbone"} | since("extract")),
-        ("tavlad/video/reader.py", "decode", since("decode")),
+        ("tavlad/video/reader.py", "index decode", since("index")),
         ("tavlad/learning/codebook.py", "codebook stage1", since("codebook")),
         ("tavlad/model/temporal.py", "stage1 stage2 evaluate", since("stage1")),
         ("tavlad/learning/scoring.py", "evaluate", since("evaluate")),

@@ -69,8 +69,8 @@ def test_names_that_look_like_markup_are_shown_verbatim(tmp_path, project, tiny,
 @pytest.mark.parametrize(
     ("written", "auto", "rates", "advised"),
     [
-        ("auto", "bfloat16", {"bfloat16": 22.5, "float32": 34.3}, "float32 is 1.5 x as fast"),
-        ("auto", "float32", {"bfloat16": 53.0, "float32": 22.0}, "bfloat16 is 2.4 x as fast"),
+        ("auto", "bfloat16", {"bfloat16": 22.5, "float32": 34.3}, "float32 is 1.5 times as fast"),
+        ("auto", "float32", {"bfloat16": 53.0, "float32": 22.0}, "bfloat16 is 2.4 times as fast"),
         ("auto", "bfloat16", {"bfloat16": 33.0, "float32": 34.3}, ""),  # within noise
         ("auto", "bfloat16", {"bfloat16": 53.0, "float32": 22.0}, ""),
         ("auto", "float32", {"float32": 22.0}, ""),

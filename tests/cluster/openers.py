@@ -22,7 +22,7 @@ class Hostile(Decoder):
 
     def __init__(self, sampling: Sampling, limits: Limits):
         super().__init__(sampling, limits)
-        self.process = Supervised(hazards.decode_unless_named, limits.deadline, limits.megabytes)
+        self.process = Supervised(hazards.decode_file_unless_named, limits.deadline, limits.megabytes)
 
     def fill(self, path: Path, key: str, video: Video) -> str:
         if video.clip == "fatal":

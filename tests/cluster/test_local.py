@@ -39,6 +39,7 @@ def started(folder: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not kept(folder):
         time.sleep(0.02)
+    process.send_signal(signal.SIGSTOP)  # or it could finish while its processes are counted
     return process
 
 
@@ -55,6 +56,7 @@ def test_killed_it_leaves_nothing_running_and_a_local_run_goes_on(folder: Path, 
     listening = {one.laddr.ip for child in family for one in open_ports(child)}
     assert len(working) > 4 and listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
     process.send_signal(how)
+    process.send_signal(signal.SIGCONT)
     process.communicate()
     _, alive = psutil.wait_procs(working, timeout=60)
     assert [name for one, name in named(alive) if one.status() != psutil.STATUS_ZOMBIE] == []

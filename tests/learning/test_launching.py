@@ -34,7 +34,7 @@ def test_what_was_started_by_hand_starts_none(monkeypatch, two_gpus):
         monkeypatch.setenv(name, value)
     chosen = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    assert launching.launch_for(2, GPU) == 1 and launching.processes() == 4 and launching.here() == 2
+    assert launching.launch_for(2, GPU) == 1 and launching.processes() == 4 and launching.processes_here() == 2
     assert launching.own_device(GPU) == GPU and launching.own_device(CPU) == CPU and chosen == [1]
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(InputError, match="torch sees 2 GPUs"):
