@@ -70,27 +70,33 @@ def main(rounds: int, decoded: int, extracted: int) -> None:
             ),
         )
         rows = [
-            measured("decode", partial(_decoded, place), engines[0], rounds, decoded),
-            measured("extract", partial(_extracted, place), engines[1], rounds, extracted),
+            measured("decode", partial(_decoded, place), engines[0], (rounds, decoded), (place.cores, place.cores)),
+            measured("extract", partial(_extracted, place), engines[1], (rounds, extracted), (0, actors[1].lanes)),
         ]
     heads = ["stage", "a clip: local, ray", "ratio", "processor: local, ray", "ratio", "bytes equal"]
     heads += ["driver, first round", "last round"]
     console.table("", heads, map(_row, rows))
 
 
-def measured(stage: str, run: Run, engine: Callable[[Any], Any], rounds: int, clips: int) -> Measured:
-    """Rounds of `clips` by both engines in turns, after one that does not count."""
+def measured(
+    stage: str, run: Run, engine: Callable[[Any], Any], size: tuple[int, int], ahead: tuple[int, int]
+) -> Measured:
+    """Rounds of clips (`size`) by both engines in turns, after one that does not count.
+
+    Of the clips of a round, so many (`ahead`) were made in the other engine's turn.
+    """
+    rounds, clips = size
     count = clips * (rounds + 2)  # what is made while nobody asks belongs to no round
     stores = Store(Path(f"local-{stage}").absolute()), Store(Path(f"ray-{stage}").absolute())
     running = run(stores[0], lambda make: make, count), run(stores[1], engine, count)
     seconds, processor = (list[float](), list[float]()), (list[float](), list[float]())
     results, memory = (list[Result](), list[Result]()), list[int]()
     for _ in range(rounds + 1):
-        for one, times, used, found in zip(running, seconds, processor, results, strict=True):
-            start, before = time.perf_counter(), _processor_time()
+        for one, times, used, found, before in zip(running, seconds, processor, results, ahead, strict=True):
+            start, busy = time.perf_counter(), _processor_time()
             found += islice(one, clips)
-            times.append((time.perf_counter() - start) / clips)
-            used.append((_processor_time() - before) / clips)
+            times.append((time.perf_counter() - start) / (clips - before))
+            used.append((_processor_time() - busy) / (clips - before))
         memory.append(psutil.Process().memory_info().rss)
     for one, found in zip(running, results, strict=True):
         found += one  # to its end
