@@ -14,18 +14,17 @@ from tavlad.video.reader import read_clip
 from tavlad.video.timing import Span
 from tavlad.video.workers import Failure, supervise
 
-Counts = tuple[
-    int, int, int, int
-]  # frames by the header, errors passed over, the clip's first frame, one after its last
+# frames by the header, errors passed over, the clip's first frame, the one after its last
+Counts = tuple[int, int, int, int]
 
 
 def count_frames(
     video: str, times: Sequence[tuple[int, int]], frames: int, short_side: int
 ) -> tuple[int, list[Counts | str]]:
-    """Frames that the file `video` decodes to, and `Counts` of each segment (ms), or why there are none; or of all.
+    """Count the frames of the file `video`, and make `Counts` of each segment in `times` (ms), or the reason why not.
 
-    The frames of the clips are scaled as well: only that shows that the picture changes its shape midway. Raises
-    BadVideo.
+    Without `times`, the whole video is the only segment. Frames are also scaled, because only that detects a picture
+    size that changes midway. Raises BadVideo.
     """
     if not times:
         clip = read_clip(video, frames, short_side)
@@ -53,9 +52,9 @@ def verdicts(
     limits: Limits,
     entries: Mapping[str, Entry],
 ) -> tuple[list[Problem], list[str]]:
-    """(name, reason) for all clips below `root` that stage decode would refuse, and those with concealed errors.
+    """(name, reason) for clips below `root` that stage decode would refuse, and the names of those that conceal errors.
 
-    `videos` are the names of a listing, and `entries` say what is listed of those that are no paths.
+    `videos` are the names in a listing; `entries` has the path and times of those that are not paths.
     """
     damaged: list[str] = []
     files, bad = _files(root, videos, entries)
@@ -76,7 +75,7 @@ def verdicts(
 
 
 def _passes(names: Sequence[str], entries: Mapping[str, Entry]) -> list[tuple[tuple[tuple[int, int], ...], list[str]]]:
-    """What is decoded of a file at once: the times of its segments, none for all of it, and the names of the clips."""
+    """The decoding passes through a file: the times of its segments, or none for the whole video, with the names."""
     cut = [name for name in names if name in entries and entries[name].end]
     whole = [name for name in names if name not in cut]
     times = tuple((milliseconds(entries[name].start), milliseconds(entries[name].end)) for name in cut)
@@ -86,9 +85,9 @@ def _passes(names: Sequence[str], entries: Mapping[str, Entry]) -> list[tuple[tu
 def _files(
     root: Path, videos: Sequence[str], entries: Mapping[str, Entry]
 ) -> tuple[dict[str, list[str]], list[Problem]]:
-    """The names of each file, by one path of it, and (name, reason) where there is none.
+    """The names of each file, by one of its paths, and (name, reason) for missing files.
 
-    Links to one file hold the same bytes and need one decoding.
+    Links to the same file are decoded once.
     """
     names: dict[tuple[int, int, str], list[str]] = {}
     paths: dict[tuple[int, int, str], str] = {}
@@ -100,7 +99,7 @@ def _files(
         except OSError as error:
             lost.append((video, f"cannot be read: {error.strerror}"))
         else:
-            # the suffix as well: FFmpeg looks at it
+            # including the suffix, which FFmpeg takes into account
             same = status.st_dev, status.st_ino, Path(path).suffix
             names.setdefault(same, []).append(video)
             paths.setdefault(same, str(root / path))

@@ -21,7 +21,7 @@ from tavlad.errors import InputError, TavladError
 from tavlad.learning.processes import rank
 from tavlad.params import available_cpus
 from tavlad.parent import die_with
-from tavlad.store.making import Made, Place, key_of, made
+from tavlad.store.making import Made, Place, key_for, made
 from tavlad.store.recipes import made_by
 from tavlad.store.store import Store
 
@@ -156,7 +156,7 @@ def help_make(make: Make[Arguments, How], arguments: Arguments, speed: How, grou
     key, there = _call(group, "", make)
     if not key:
         return
-    if key != key_of(make, arguments):
+    if key != key_for(make, arguments):
         raise TavladError(
             f"process {rank()}, on {platform.node()}, would train something else than process 0: "
             f"{_difference(made_by(make.__module__), there)}. Nothing was trained; make the machines alike."

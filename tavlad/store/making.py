@@ -70,7 +70,7 @@ class Result:
     reason: str = ""
 
 
-def key_of(make: Callable[..., None], arguments: Any) -> str:
+def key_for(make: Callable[..., None], arguments: Any) -> str:
     """The key of the result of `make` for `arguments`."""
     return digest({**made_by(make.__module__), "arguments": arguments})
 
@@ -82,7 +82,7 @@ def made(
 
     The key covers the code that the module of `make` imports, the versions of its libraries, and all of `arguments`.
     """
-    key = key_of(make, arguments)
+    key = key_for(make, arguments)
     with store.lock(f"{stage}-{key}", stage):
         started, found = time.monotonic(), store.find(stage, key)
         if found is None:

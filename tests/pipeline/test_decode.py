@@ -193,10 +193,8 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
     assert status == 1 and f"the decoder conceals {found} errors" in errors
 
 
-def test_unfinished_work_of_a_killed_run_is_swept_and_finished_work_kept(folder):
-    for number in range(60):
-        film(folder / f"raw/more/{number}.avi", 20, 0)
-    ids = index(folder)
+def kill_midway(folder: Path, clips: int) -> int:
+    """Kill a run once it has finished the first of its `clips`; how many it had finished."""
     process = start(folder)
     while process.poll() is None and not count_finished(folder):
         time.sleep(0.002)
@@ -204,7 +202,15 @@ def test_unfinished_work_of_a_killed_run_is_swept_and_finished_work_kept(folder)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, "the run had ended before it could be killed"
     kept = count_finished(folder)
-    assert 0 < kept < len(ids)
+    assert 0 < kept < clips
+    return kept
+
+
+def test_unfinished_work_of_a_killed_run_is_swept_and_finished_work_kept(folder):
+    for number in range(60):
+        film(folder / f"raw/more/{number}.avi", 20, 0)
+    ids = index(folder)
+    kept = kill_midway(folder, len(ids))
     status, output, errors = run(folder)
     assert status == 0, errors
     assert f"decoded {len(ids)} clips ({len(ids) - kept} new)" in output

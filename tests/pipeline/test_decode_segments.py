@@ -1,8 +1,6 @@
 """Stage decode on segments of files: what is new, what fails, and what a kill costs."""
 
 import csv
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,7 @@ import pytest
 from tavlad.data.table import Clip, segment_id, write_clips
 from tavlad.store.recipes import file_digest
 from tavlad.video.frames import indices, read_frames_file
-from tests.pipeline.test_decode import configure, count_finished, published, run, start
+from tests.pipeline.test_decode import configure, kill_midway, published, run
 from tests.video.painted import film, numbers, picture, retold
 
 LONG, SHORT = "matches/long.avi", "short.avi"
@@ -97,14 +95,7 @@ def test_a_killed_run_keeps_the_files_that_it_had_finished(folder: Path) -> None
         film(folder / f"raw/{number}.avi", [picture(number) for number in range(50)])
         rows += [(f"{number}.avi", "0", "1"), (f"{number}.avi", "1", "2")]
     ids = index(folder, rows)
-    process = start(folder)
-    while process.poll() is None and not count_finished(folder):
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL, "the run had ended before it could be killed"
-    kept = count_finished(folder)
-    assert 0 < kept < len(ids)
+    kept = kill_midway(folder, len(ids))
     status, output, errors = run(folder)
     assert status == 0, errors
     assert f"decoded {len(ids)} clips ({len(ids) - kept} new)" in output and published(folder) == ids
