@@ -1,8 +1,7 @@
 """Where decode and extract process clips: in this process, or on the nodes of a Ray cluster."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
@@ -11,6 +10,8 @@ from tavlad.store.making import Engine, here
 
 if TYPE_CHECKING:
     import torch
+
+    from tavlad.cluster.node import Filler
 
 
 class Ray(Section):
@@ -25,8 +26,8 @@ class Ray(Section):
     gpus: NonNegativeFloat
     mixed: bool
 
-    def engine_for(self, opener: Callable[[Any, Any], Any], precision: str = "") -> Engine:
-        """The engine of a stage; with Ray, each actor creates one `opener`.
+    def engine_for(self, opener: "type[Filler]", precision: str = "") -> Engine:
+        """The engine of a stage; with Ray, each actor creates one object of the class `opener`.
 
         With a `precision`, the parameter, actors run a network with the resources of section `ray`; else with one CPU.
         """

@@ -3,8 +3,8 @@
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from tavlad.store.store import processor
 
 Value = TypeVar("Value")
 Contents = Mapping[str, bytes]  # of the inputs of a dataclass, by field name
+Job = Sequence[tuple[str, Any]]  # the keys and arguments of clips that are made in one call from the same inputs
 
 
 class Filler(Protocol):
@@ -24,19 +25,25 @@ class Filler(Protocol):
     def digest_of(path: Path, /) -> str:
         """The digest that identifies a clip's input."""
 
-    def fill(self, path: Path, key: str, one: Any, /) -> str:
-        """Write one clip's file, with `key` as its recipe, to a new `path`; the error message, or ""."""
+    @staticmethod
+    def job_of(one: Any, /) -> Hashable:
+        """Equal for consecutive clips that are made in one call; they have the same inputs."""
+
+    def fill(self, clips: Sequence[tuple[Path, str, Any]], /) -> list[str]:
+        """Write the files of a job's clips, each with its key as recipe, to new paths; the error messages, or ""."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A clip's file as bytes, or the reason why there is none, and where it was made; `seen` is False, and nothing was
-    done, if the node has no access to the clip's input."""
+    """The files of a job's clips as bytes, or the reasons why there are none, and where they were made.
 
-    content: bytes
-    reason: str
-    node: str
-    how: dict[str, str]
+    `seen` is False, and nothing was done, if the node has no access to the job's inputs.
+    """
+
+    contents: list[bytes]
+    reasons: list[str]
+    node: str = ""
+    how: dict[str, str] = field(default_factory=dict)
     seen: bool = True
 
 
@@ -60,7 +67,7 @@ def described(module: str, precision: str, gpu: bool) -> dict[str, str]:
 
 
 class Hand:
-    """An actor: holds a network or a supervised decoder, and makes one clip's file per call."""
+    """An actor: holds a network or a supervised decoder, and makes the files of one job per call."""
 
     def __init__(self, opener: Callable[[Any, Any], Filler], arguments: Any, speed: Any):
         self.scratch = scratch()  # left only when this process ends; then others of this machine sweep it
@@ -71,16 +78,19 @@ class Hand:
     def ready(self) -> None:
         """Return when everything is loaded."""
 
-    def run(self, one: Any, key: str, contents: Contents | None) -> Filled:
-        """Make the file of `one` clip, whose inputs have these `contents`, or if None are read from their paths."""
-        if contents is None and not all(map(self._sees, inputs_of(one).values())):
-            return Filled(b"", "", *_where(), seen=False)
+    def run(self, job: Job, contents: Contents | None) -> Filled:
+        """Make the files of `job`, whose inputs have these `contents`, or if None are read from their paths."""
+        given = inputs_of(job[0][1])
+        if contents is None and not all(map(self._sees, given.values())):
+            return Filled([], [], *_where(), seen=False)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            here, path = moved(one, _written(one, contents or {}, Path(folder))), Path(folder, "made")
-            reason = self.filler.fill(path, key, here)
-            for name, given in inputs_of(one).items():
-                reason = reason.replace(str(inputs_of(here)[name].path), str(given.path))
-            return Filled(b"" if reason else path.read_bytes(), reason, *_where())
+            paths = _written(given, contents or {}, Path(folder))
+            clips = [(Path(folder, f"made-{place}"), key, moved(one, paths)) for place, (key, one) in enumerate(job)]
+            reasons = self.filler.fill(clips)
+            for name, path in paths.items():
+                reasons = [reason.replace(str(path), str(given[name].path)) for reason in reasons]
+            made = [b"" if reason else clip[0].read_bytes() for clip, reason in zip(clips, reasons, strict=True)]
+            return Filled(made, reasons, *_where())
 
     def _sees(self, given: Input) -> bool:
         try:
@@ -89,11 +99,11 @@ class Hand:
             return False
 
 
-def _written(one: Any, contents: Contents, folder: Path) -> dict[str, Path]:
-    """Write the `contents` of the inputs of `one` below `folder`, under their own names; the paths by field name."""
+def _written(given: Mapping[str, Input], contents: Contents, folder: Path) -> dict[str, Path]:
+    """Write the `contents` of the inputs `given` below `folder`, under their own names; the paths by field name."""
     paths = {}
     for name, content in contents.items():
-        paths[name] = folder / name / inputs_of(one)[name].path.name
+        paths[name] = folder / name / given[name].path.name
         paths[name].parent.mkdir()
         paths[name].write_bytes(content)
     return paths

@@ -13,9 +13,9 @@ class Rates:
     def __init__(self, names: Mapping[str, str]):
         self.names, self.started, self.clips = names, time.monotonic(), Counter[str]()
 
-    def add(self, node: str) -> None:
-        """Count one clip."""
-        self.clips[node] += 1
+    def add(self, node: str, clips: int) -> None:
+        """Count the clips of a job."""
+        self.clips[node] += clips
 
     def show(self) -> None:
         """Print one line per node."""

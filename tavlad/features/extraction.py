@@ -110,8 +110,16 @@ class Extractor:
         about = [None if one is None else asdict(one) for one in self._draws(frames)]
         cache.write_maps(path, frames.clip, maps, key, about, self.facts)
 
-    def fill(self, path: Path, key: str, frames: Frames) -> str:
-        """Run all steps for one clip; returns why it failed, or ""."""
+    @staticmethod
+    def job_of(frames: Frames) -> str:
+        """Equal for no two clips: each has a pass of its own through the network."""
+        return frames.clip
+
+    def fill(self, clips: Sequence[tuple[Path, str, Frames]]) -> list[str]:
+        """Run all steps for each of `clips`; the reasons why they failed, or ""."""
+        return [self._fill(*one) for one in clips]
+
+    def _fill(self, path: Path, key: str, frames: Frames) -> str:
         try:
             self.write(frames, self.compute(frames, self.read(frames)), path, key)
         except BAD_INPUT as error:

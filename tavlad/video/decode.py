@@ -67,14 +67,13 @@ def make_frames(
     waiting: dict[str, Place] = {}
 
     def jobs() -> Iterator[Job]:
-        for _, group in groupby(places, lambda one: (one[1].file.path, one[1].span is None and one[1].clip)):
+        for _, group in groupby(places, lambda item: Decoder.job_of(item[1])):
             wanted = list(group)
             waiting.update((place.key, place) for place, _ in wanted)
-            yield job_of(sampling, [(video, place.path, place.key) for place, video in wanted])
+            yield _job(sampling, [(place.path, place.key, video) for place, video in wanted])
 
     for (_, wanted, *_), outcome in supervise(decode_file, jobs(), limits.workers, limits.deadline, limits.megabytes):
-        reasons = [outcome.reason] * len(wanted) if isinstance(outcome, Failure) else outcome
-        for one, reason in zip(wanted, reasons, strict=True):
+        for one, reason in zip(wanted, _reasons(outcome, len(wanted)), strict=True):
             yield waiting.pop(one.recipe), reason
 
 
@@ -107,13 +106,17 @@ def decode_file(
     return [failed.get(number, "") for number in range(len(clips))]
 
 
-def job_of(sampling: Sampling, wanted: Sequence[tuple[Video, Path, str]]) -> Job:
+def _job(sampling: Sampling, wanted: Sequence[tuple[Path, str, Video]]) -> Job:
     """The arguments of `decode_file` for clips of one file, each given with the frame file to write and its key."""
     clips = [
         Wanted(video.clip, (video.span.start, video.span.end) if video.span else None, str(path), key)
-        for video, path, key in wanted
+        for path, key, video in wanted
     ]
-    return str(wanted[0][0].file.path), clips, sampling.frames, sampling.short_side, sampling.jpeg_quality
+    return str(wanted[0][2].file.path), clips, sampling.frames, sampling.short_side, sampling.jpeg_quality
+
+
+def _reasons(outcome: Any, clips: int) -> list[str]:
+    return [outcome.reason] * clips if isinstance(outcome, Failure) else list(outcome)
 
 
 class Decoder:
@@ -127,10 +130,14 @@ class Decoder:
         """The digest of a video, as stage index records it."""
         return file_digest(path)
 
-    def fill(self, path: Path, key: str, video: Video) -> str:
-        """Write the frame file of one clip; returns why it failed, or ""."""
-        outcome = self.process.run(job_of(self.sampling, [(video, path, key)]))
-        return outcome.reason if isinstance(outcome, Failure) else str(outcome[0])
+    @staticmethod
+    def job_of(video: Video) -> tuple[Path, str]:
+        """Equal for what one decoding pass makes: the segments of a file, or a whole video."""
+        return video.file.path, "" if video.span else video.clip
+
+    def fill(self, clips: Sequence[tuple[Path, str, Video]]) -> list[str]:
+        """Write the frame files of the clips of one file; the reasons why they failed, or ""."""
+        return _reasons(self.process.run(_job(self.sampling, clips)), len(clips))
 
 
 def decode_clip(

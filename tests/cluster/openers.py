@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import tavlad
@@ -24,9 +25,8 @@ class Hostile(Decoder):
         super().__init__(sampling, limits)
         self.process = Supervised(hazards.decode_file_unless_named, limits.deadline, limits.megabytes)
 
-    def fill(self, path: Path, key: str, video: Video) -> str:
-        if video.clip == "fatal":
+    def fill(self, clips: Sequence[tuple[Path, str, Video]]) -> list[str]:
+        name = clips[0][2].clip
+        if name == "fatal":
             os.kill(os.getpid(), signal.SIGKILL)
-        if video.clip == "where":
-            return f"{tavlad.__file__} {os.getcwd()}"
-        return super().fill(path, key, video)
+        return [f"{tavlad.__file__} {os.getcwd()}"] if name == "where" else super().fill(clips)

@@ -24,6 +24,7 @@ from tavlad.store.store import Store
 from tavlad.video import decode
 from tavlad.video.decode import Decoder, Limits, Sampling, Video
 from tavlad.video.frames import read_frames_recipe
+from tavlad.video.timing import Span
 from tests.cluster.openers import Blind, Hostile
 from tests.pipeline.test_decode import film
 
@@ -126,7 +127,7 @@ def test_what_a_node_does_not_see_is_sent_and_few_clips_are_on_their_way(
         def counted() -> Iterator[tuple[Place, Any]]:
             for item in places:
                 taken.append(item)
-                assert len(taken) - len(given) <= 3  # two actors with one clip each, and one that is written
+                assert len(taken) - len(given) <= 4  # two actors with one clip each, one written, one looked ahead
                 yield item
 
         for result in make(arguments, counted(), speed):
@@ -138,6 +139,18 @@ def test_what_a_node_does_not_see_is_sent_and_few_clips_are_on_their_way(
     found = contents(decoded(tmp_path / "store", mixed, lambda _: watched))
     assert f"a node cannot read {large}, and 0.0 GB are too much to send: share its folder" in found.pop("large")
     assert found == local
+
+
+def test_segments_of_a_file_are_one_job(on_ray, videos, tmp_path) -> None:
+    file, other = videos[CLIPS[0]].file, videos[CLIPS[1]].file
+    spans = [Span(80 * number, 80 * number + 120) for number in range(6)]  # those at the end overlap what is there
+    cut = {f"cut {number}": Video(f"cut {number}", file, span) for number, span in enumerate(spans)}
+    cut |= {"beyond": Video("beyond", file, Span(10**6, 10**6 + 1)), "other": Video("other", other, Span(0, 200))}
+    there = contents(decoded(tmp_path / "local", cut))
+    assert sum(isinstance(one, bytes) for one in there.values()) == 7 and "beyond the end" in str(there["beyond"])
+    assert contents(decoded(tmp_path / "ray", cut, partial(on_ray, opener=Decoder))) == there
+    items = [(place, video) for place, video in enumerate(cut.values())]
+    assert [len(job) for job in driver._jobs(items, Decoder)] == [7, 1]
 
 
 def test_maps_have_the_bytes_of_a_local_run(nodes, videos, tmp_path) -> None:
