@@ -84,7 +84,7 @@ def train_stage2(model: TAVLAD, wanted: Stage2, speed: Speed, state: EpochState)
     """Train the parts of `model` in place from the frame store and return the learning curve."""
     model.dropout = SharedDropout(wanted.dropout)
     model.to(speed.device)
-    model.to(memory_format=memory_layout(speed.device, DTYPES[wanted.precision]))
+    model.to(memory_format=memory_layout(speed.device, DTYPES[wanted.precision], model.settings.network))
     training = wanted.training
     sampler = EpochSampler(len(training.ids), wanted.batch, wanted.seed)
     clips = Clips(training.ids, training.labels, partial(_square, wanted))

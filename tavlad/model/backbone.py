@@ -74,9 +74,10 @@ def normalise(levels: Tensor, family: Family) -> Tensor:
     return (levels / 255 - mean) / std
 
 
-def memory_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format:
-    """The memory format in which the last stage's convolutions run faster; the trunk always uses channels last."""
-    return torch.channels_last if device.type == "cuda" or dtype == torch.bfloat16 else torch.contiguous_format
+def memory_layout(device: torch.device, dtype: torch.dtype, network: str) -> torch.memory_format:
+    """The memory format in which the last stage of `network` runs faster; the trunk always uses channels last."""
+    last = device.type == "cuda" or dtype == torch.bfloat16 or family_of(network).depthwise
+    return torch.channels_last if last else torch.contiguous_format
 
 
 class FoldedCopy:

@@ -31,7 +31,11 @@ class SamePadConv2d(nn.Conv2d):
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             sides += [missing // 2, missing - missing // 2]
-        return super().forward(F.pad(x, sides) if any(sides) else x)
+        left, right, top, bottom = sides
+        if (left, top) != (right, bottom):
+            return super().forward(F.pad(x, sides))
+        # padding inside the convolution saves a copy of its input
+        return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
 
 
 def _layers(names: tuple[str, str], inputs: int, outputs: int, **convolution: int) -> dict[str, nn.Module]:
@@ -61,9 +65,9 @@ class Block(nn.Module):
         *others, project, norm = self.children()
         y: Tensor = x
         for conv, frozen in zip(others[::2], others[1::2], strict=True):
-            y = F.relu6(frozen(conv(y)))
+            y = F.relu6(frozen(conv(y)), inplace=True)
         y = norm(project(y))
-        return y + x if self.added else y
+        return y.add_(x) if self.added else y
 
 
 def _build(network: str) -> nn.Module:
@@ -106,6 +110,7 @@ LITE = Family(
     before_activation=_before_activation,
     activation=F.relu6,
     classifier="_fc",
+    depthwise=True,
     mean=(0.498, 0.498, 0.498),
     std=(0.502, 0.502, 0.502),
 )

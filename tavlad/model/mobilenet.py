@@ -39,6 +39,7 @@ def _family(network: str, first: int, activation: Callable[[Tensor], Tensor], **
         before_activation=_before_activation,
         activation=activation,
         classifier="classifier.1",
+        depthwise=True,
     )
 
 

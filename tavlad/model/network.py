@@ -22,7 +22,8 @@ class Family:
     `channels` gives C of each network's maps; `build` makes the whole network, with random weights and frozen
     batch-norm. `trunk` is never trained, `last_stage` is everything at stride 32 (ResNet: layer 4); both keep the
     published parameter names. `before_activation` runs the last stage up to its last `activation`. `shortcut` appears
-    in the names of the shortcuts' convolutions; `mean` and `std` normalise the input as in pre-training.
+    in the names of the shortcuts' convolutions; `depthwise` says that each channel has a convolution of its own, which
+    runs faster channels last. `mean` and `std` normalise the input as in pre-training.
     """
 
     channels: Mapping[str, int]
@@ -33,6 +34,7 @@ class Family:
     activation: Callable[[Tensor], Tensor]
     classifier: str
     shortcut: str = ""
+    depthwise: bool = False
     mean: Colour = IMAGENET_MEAN
     std: Colour = IMAGENET_STD
 

@@ -71,7 +71,7 @@ class TAVLAD(nn.Module):
         network = self.network()
         first, last = network.trunk(), network.last_stage()
         dtype = lowered(next(first.parameters()))
-        layout = memory_layout(frames.device, dtype)
+        layout = memory_layout(frames.device, dtype, network.network)
         with torch.no_grad():  # the trunk never trains
             images = frames.flatten(0, 1).to(dtype, memory_format=torch.channels_last)
             x = self._trunk.of(first, dtype, torch.channels_last)(images).contiguous(memory_format=layout)

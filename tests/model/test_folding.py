@@ -169,10 +169,10 @@ def test_validation_during_training_equals_that_of_the_checkpoint_bit_for_bit(tm
 
 
 def test_layer_4_uses_the_faster_memory_format() -> None:
-    assert memory_layout(CPU, torch.float32) == torch.contiguous_format
-    assert (
-        memory_layout(CPU, torch.bfloat16) == memory_layout(torch.device("cuda"), torch.float32) == torch.channels_last
-    )
+    assert memory_layout(CPU, torch.float32, "resnet34") == torch.contiguous_format
+    assert memory_layout(CPU, torch.float32, "efficientnet_lite0") == torch.channels_last  # depthwise
+    assert memory_layout(CPU, torch.bfloat16, "resnet34") == torch.channels_last
+    assert memory_layout(torch.device("cuda"), torch.float32, "resnet34") == torch.channels_last
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)

@@ -87,6 +87,26 @@ def test_maps_and_classifier_agree_with_the_publishers_code(network: str) -> Non
 
 
 @pytest.mark.parametrize("network", NETWORKS)
+def test_gradients_agree_with_the_publishers_code(network: str) -> None:
+    whole, frames = theirs(network).double(), images(network)[:1].double()
+    backbone = ours(whole, network, pre_relu=False).double()
+    expected = their_maps(whole, frames)
+    pull = torch.randn(expected.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    expected.backward(pull)
+    backbone(frames).backward(pull)
+    theirs_by_name = dict(whole.named_parameters())
+    for name, parameter in backbone.last_stage().named_parameters():
+        inner = next(full for full, one in backbone.named_parameters() if one is parameter)
+        torch.testing.assert_close(parameter.grad, theirs_by_name[inner].grad, rtol=1e-6, atol=1e-9, msg=name)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_depthwise_says_that_each_channel_has_its_own_convolution(network: str) -> None:
+    last = [one for one in Backbone(network, False).last_stage().modules() if isinstance(one, nn.Conv2d)]
+    assert family_of(network).depthwise == any(1 < conv.groups == conv.in_channels for conv in last)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("side", [112, 100])
 def test_any_size_of_frames_gives_maps_at_stride_32(network: str, side: int) -> None:
     with torch.inference_mode():
