@@ -26,7 +26,7 @@ Workers = Annotated[NonNegativeInt, BeforeValidator(lambda given: available_cpus
 def _processes(given: Any) -> Any:
     if given == "auto" or (type(given) is int and given > 0):
         return given
-    raise ValueError("takes auto, or a number from 1 on")
+    raise ValueError("takes auto, or a number of at least 1")
 
 
 Processes = Annotated[Literal["auto"] | int, PlainValidator(_processes)]

@@ -12,7 +12,7 @@ import torch
 from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.params import read_yaml
 
-if TYPE_CHECKING:  # the wheel holds no pipeline: `tavlad predict` must start without it
+if TYPE_CHECKING:  # the wheel contains no pipeline: `tavlad predict` must start without it
     from pipeline import backbone, codebook, dataset, decode, extract, index, stage1, stage2
 from tavlad.data.table import Examples, Split
 from tavlad.errors import InputError

@@ -185,7 +185,7 @@ def _disk(cost: Cost, work: Work) -> None:
         f"{weight(free)} free at {store}"
     )
     if free < frames + maps:
-        console.warn("the disk may be too small: set TAVLAD_STORE and DVC's cache to a larger one, or fewer views")
+        console.warn("the disk may be too small: set TAVLAD_STORE and DVC's cache to a larger one, or use fewer views")
 
 
 def _cut(rows: Sequence[Problem], every: bool) -> list[Problem]:

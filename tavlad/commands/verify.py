@@ -42,7 +42,7 @@ def verify(sample: int) -> None:
     top, device = _settings()
     splits = read_trained_splits()
     if not any((DATA / "evaluate" / split / "metrics.json").exists() for split in splits):
-        raise click.ClickException(f"{DATA / 'evaluate'} holds no metrics.json: run `dvc repro` first.")
+        raise click.ClickException(f"{DATA / 'evaluate'} contains no metrics.json: run `dvc repro` first.")
     rows: list[Problem] = []
     apart: dict[Place, float] = {}
     for split in console.track(splits, "doctor results", len(splits), "splits"):

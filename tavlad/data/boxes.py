@@ -64,4 +64,4 @@ def in_crop(boxes: np.ndarray, facts: Mapping[str, Any], height: int, width: int
 
 def _wrong(path: Path, line: int, reason: str) -> InputError:
     advice = "Repair boxes.csv, or remove it: it only serves to measure the attention."
-    return InputError(f"{path} holds no boxes", [(f"line {line}", reason)], advice)
+    return InputError(f"{path} contains no boxes", [(f"line {line}", reason)], advice)

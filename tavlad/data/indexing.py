@@ -163,7 +163,7 @@ def _clips(
         if one in clips and one not in left_out:
             problems.append((one, f"duplicate id: {clips[one].path} and {path} differ only in the suffix"))
         if group is None and one not in left_out:
-            problems.append((path, "no group in the file name: repair dataset.groups, or exclude the clip"))
+            problems.append((path, "no group in the file name: correct dataset.groups, or exclude the clip"))
         if entry and name in listing.missing and one not in left_out:
             problems.append((entry.place, f"{path} is missing: there is no such file below dataset.root"))
         status = "missing" if name in listing.missing else "present"
@@ -172,7 +172,7 @@ def _clips(
 
 
 def _hint(entry: str, ids: set[str]) -> str:
-    return f"; do you mean {clip_id(entry)}?" if clip_id(entry) in ids else ""
+    return f"; did you mean {clip_id(entry)}?" if clip_id(entry) in ids else ""
 
 
 def raise_all(problems: Sequence[Problem]) -> None:

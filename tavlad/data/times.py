@@ -11,10 +11,10 @@ def milliseconds(text: str) -> int:
     """Parse a time such as "83.5", "1:23.5" or "0:01:23.5"; ValueError if it has another form."""
     match = TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"'{text}' is no time: write {FORMS}")
+        raise ValueError(f"'{text}' is not a time: write {FORMS}")
     hours, minutes, seconds = match[1], match[2], Fraction(match[3])
     if (minutes and seconds >= 60) or (hours and int(minutes) >= 60):
-        raise ValueError(f"'{text}' is no time: a minute has 60 seconds, an hour 60 minutes")
+        raise ValueError(f"'{text}' is not a time: a minute has 60 seconds, an hour 60 minutes")
     return to_milliseconds(3600 * int(hours or 0) + 60 * int(minutes or 0) + seconds)
 
 

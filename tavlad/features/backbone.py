@@ -104,7 +104,7 @@ def check_state(weights: Weights, source: str) -> None:
         elif not state[name].isfinite().all():
             rows.append((name, "not finite"))
     if rows:
-        raise InputError(f"{source} does not hold the weights of {weights.network}", rows, ADVICE)
+        raise InputError(f"{source} does not contain the weights of {weights.network}", rows, ADVICE)
 
 
 @functools.cache

@@ -35,7 +35,7 @@ def write_maps(
     if maps.dtype != np.float16 or maps.ndim != 5 or len(maps) != len(draws):
         raise ValueError(f"{clip_id}: expected float16 (V,T,C,H,W) with V={len(draws)}, got {maps.dtype} {maps.shape}")
     if not np.isfinite(maps).all():
-        raise ValueError(f"{clip_id}: its maps hold {int((~np.isfinite(maps)).sum())} values that are not finite")
+        raise ValueError(f"{clip_id}: its maps contain {int((~np.isfinite(maps)).sum())} values that are not finite")
     chunks = [_packed(view) for view in maps]  # outside HDF5's lock, so that threads do not wait for it
     with created(path) as file:
         dataset = file.create_dataset("maps", maps.shape, maps.dtype, chunks=(1, *maps.shape[1:]), **FILTERS)
@@ -84,7 +84,7 @@ def _checked(path: Path, file: h5py.File) -> h5py.Dataset:
     # `get` would report a failed read as a missing name
     maps = file["maps"] if "maps" in file else None  # noqa: SIM401
     if not isinstance(maps, h5py.Dataset) or maps.dtype != np.float16 or maps.ndim != 5:
-        raise ValueError(f"{path} is no file of the feature cache: it holds no 'maps' as float16 (V,T,C,H,W)")
+        raise ValueError(f"{path} is not a file of the feature cache: it has no 'maps' as float16 (V,T,C,H,W)")
     size = math.prod(maps.shape[1:]) * maps.dtype.itemsize
     if not 0 < size <= LIMIT:
         raise ValueError(f"{path}: one view of {maps.shape} takes {size} bytes, more than the {LIMIT} that are allowed")

@@ -170,4 +170,6 @@ def _one_thread() -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    return "holds more than tensors: refused, none of it was run" if isinstance(error, pickle.UnpicklingError) else text
+    if isinstance(error, pickle.UnpicklingError):
+        return "contains more than tensors: refused, nothing in it was run"
+    return text

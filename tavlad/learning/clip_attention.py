@@ -67,6 +67,6 @@ def read_attention(path: Path) -> SavedAttention:
 
 def _check(path: Path, name: str, found: h5py.Dataset) -> None:
     if not isinstance(found, h5py.Dataset) or (found.dtype.kind, found.ndim) != FORM.get(name):
-        raise ValueError(f"{path} holds no saved attention: its '{name}' is {found}")
+        raise ValueError(f"{path} contains no saved attention: its '{name}' is {found}")
     if math.prod(found.shape) * found.dtype.itemsize > SWELLS * path.stat().st_size:
         raise ValueError(f"{path} is damaged: its '{name}' declares {found.shape}, more than such a file can hold")

@@ -47,7 +47,7 @@ def load_scorer(model: Path, device: torch.device) -> Scorer:
             scorer = Scorer(model, device)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         advice = "name a folder below data/stage2"
-        raise InputError(f"{model} holds no model that can be read ({console.reason(error)}): {advice}.") from error
+        raise InputError(f"{model} contains no readable model ({console.reason(error)}): {advice}.") from error
     if scorer.facts.frames is None:
         raise InputError(f"{model} is a stage 1 model, which has no backbone: name a folder below data/stage2.")
     return scorer

@@ -36,7 +36,7 @@ def covered(box: np.ndarray, H: int, W: int) -> np.ndarray:
 def masses(saved: SavedAttention, boxes: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     """By clip: the means over its frames of the attention inside the true box, and of the box's share of the crop.
 
-    `boxes` (T, 4) are shares of the crop's side for each sampled frame; clips without boxes are left out.
+    `boxes` (T, 4) are shares of the crop's side for each sampled frame; clips without boxes in the crop are left out.
     """
     if saved.attention is None:
         return {}
@@ -44,7 +44,8 @@ def masses(saved: SavedAttention, boxes: Mapping[str, np.ndarray]) -> dict[str, 
     for clip, attention in zip(saved.ids, saved.attention, strict=True):
         if clip in boxes:
             cells = np.stack([covered(box, *attention.shape[1:]) for box in boxes[clip]])  # (T, H, W)
-            found[clip] = float((attention * cells).sum(axis=(1, 2)).mean()), float(cells.mean())
+            if cells.any():
+                found[clip] = float((attention * cells).sum(axis=(1, 2)).mean()), float(cells.mean())
     return found
 
 

@@ -173,7 +173,7 @@ def cropped_boxes(table: Path, frames: Path, ids: Sequence[str], crop: int | Non
     """The true boxes (T, 4) of the sampled frames, for the clips in `ids` that the table has, as `in_crop` gives them
     for the `crop` that the stage 2 model was trained with."""
     if crop is None:
-        raise ValueError("a model that has seen no frame has no crop: it is no checkpoint of stage 2")
+        raise ValueError("this model was trained without frames, so it has no crop: it is not a stage 2 checkpoint")
     boxes, found = read_boxes(table), {}
     for clip in boxes.keys() & set(ids):
         file = frames / f"{clip}.h5"

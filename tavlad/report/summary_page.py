@@ -41,17 +41,22 @@ class ScoreRow:
 def score_rows(results: Sequence[SplitResult]) -> list[ScoreRow]:
     """All scores, stage 2 first: top-1 in each order of the frames, then the others of metrics.json."""
     clips = [len(result.predictions["stage2"].ids) for result in results]
-    rows = []
+    classes, rows = len(results[0].predictions["stage2"].classes), []
     for stage in reversed(NAMES):
         for one in (one for one in compared(results) if one.model == stage):
             right = tuple(round(share * count) for share, count in zip(one.top1, clips, strict=True))
             score = "top-1" if one.frames == "filmed" else f"top-1, frames {one.frames}"
             rows.append(ScoreRow(NAMES[stage], score, one.top1, right))
         scores = [result.metrics[stage] for result in results]
-        for name in (name for name in scores[0] if name not in UNCOUNTED):
+        for name in (name for name in scores[0] if name not in UNCOUNTED and not _is_certain(name, classes)):
             words = name.replace("top", "top-").replace("_", " ")
             rows.append(ScoreRow(NAMES[stage], words, tuple(one[name] for one in scores), None))
     return rows
+
+
+def _is_certain(score: str, classes: int) -> bool:
+    """Whether a score is 100 % for any model: top-5 among at most five classes."""
+    return score.startswith("top") and int(score.removeprefix("top")) >= classes
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def require_room(folder: Path) -> None:
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({RESERVE >> 20} MB are kept free)")
 
 
-def blame(store: Path, scratch: Path, reason: str) -> None:
+def raise_if_disk_failed(store: Path, scratch: Path, reason: str) -> None:
     """Raise a TavladError if `reason` shows that the disk is at fault, or if `store` has been deleted."""
     if not scratch.is_dir():
         raise TavladError(f"the work store {store} was deleted during the run ({reason}). Run the stage again.")
@@ -90,7 +90,7 @@ def blame(store: Path, scratch: Path, reason: str) -> None:
 
 
 @contextmanager
-def disk_named(store: Path, scratch: Path) -> Iterator[None]:
+def explain_disk_errors(store: Path, scratch: Path) -> Iterator[None]:
     """Turn disk errors, whichever library raised them, into a TavladError that names the disk and the next step."""
     try:
         yield
@@ -98,7 +98,7 @@ def disk_named(store: Path, scratch: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
-        blame(store, scratch, reason)
+        raise_if_disk_failed(store, scratch, reason)
         if isinstance(error, OSError) and error.errno in TROUBLE:
             advice = "The disk or its machine failed; run the stage again: finished work is kept"
             raise TavladError(f"{reason}. {advice}.") from error

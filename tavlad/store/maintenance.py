@@ -59,7 +59,7 @@ def verify_entries(store: Store, cache: Path | None, outputs: Path) -> Verdict:
             continue
         elif reason := store.fault(stage, entry.name, thorough=True):
             verdict.damaged.append((f"{stage}/{entry.name}", reason))
-            store.condemn(stage, entry.name, reason)
+            store.set_aside(stage, entry.name, reason)
         elif store.noted(stage, entry.name):
             verdict.sound += 1
             sound |= {_inode(file) for file in files_of(entry)}

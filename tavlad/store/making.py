@@ -117,7 +117,7 @@ def made_all(
     """
     common = {**made_by(make.__module__), "arguments": arguments}
     keys = {name: digest({**common, "each": one}) for name, one in each.items()}
-    with store.lock(f"{stage}-{digest(common)}", stage), integrity.disk_named(store.root, store.scratch):
+    with store.lock(f"{stage}-{digest(common)}", stage), integrity.explain_disk_errors(store.root, store.scratch):
         lacking = {}
         for name, key in keys.items():
             if found := store.find_made(stage, key, key_of):
@@ -127,7 +127,7 @@ def made_all(
         places = ((Place(store, stage, key, store.aside()), each[name]) for key, name in lacking.items())
         for place, reason in make(arguments, places, speed) if lacking else ():
             if reason:
-                integrity.blame(store.root, store.scratch, reason)  # a full disk is not the clip's fault
+                integrity.raise_if_disk_failed(store.root, store.scratch, reason)  # a full disk is not the clip's fault
                 yield Result(lacking[place.key], None, reason=reason)
             else:
                 store.finish(place.path, stage, place.key, {**_facts(speed), **place.how})

@@ -55,7 +55,7 @@ class Store:
         if not path.exists():
             return None
         if reason := self.fault(stage, key, thorough=stage not in CHECKSUMS):
-            self.condemn(stage, key, reason)
+            self.set_aside(stage, key, reason)
             return None
         return path
 
@@ -71,7 +71,7 @@ class Store:
             recipe, reason = "", str(error)
         if recipe == key:
             return entry
-        self.condemn(stage, key, reason)
+        self.set_aside(stage, key, reason)
         return None
 
     def get(self, stage: str, key: str) -> Path:
@@ -98,7 +98,7 @@ class Store:
         """The descriptions in an entry's note, of which one must match; empty without a note."""
         return integrity.read_note(self._note(stage, key))
 
-    def condemn(self, stage: str, key: str, reason: str) -> None:
+    def set_aside(self, stage: str, key: str, reason: str) -> None:
         """Move a damaged entry to the stage "damaged", so that it is made again, and warn."""
         entry = self._path(stage, key)
         (self.root / "damaged").mkdir(exist_ok=True)
@@ -113,7 +113,10 @@ class Store:
         def waiting() -> None:
             console.warn(f"another process is running '{label or name}' on this store; waiting for it to finish")
 
-        with integrity.disk_named(self.root, self.scratch), locking.locked(self.root / "locks" / name, waiting):
+        with (
+            integrity.explain_disk_errors(self.root, self.scratch),
+            locking.locked(self.root / "locks" / name, waiting),
+        ):
             yield
 
     def output(self, label: str, path: Path) -> AbstractContextManager[None]:
@@ -127,7 +130,7 @@ class Store:
 
         Called only by tavlad.store.making, which knows what a key must contain. `how` goes into the entry's note.
         """
-        with integrity.disk_named(self.root, self.scratch):
+        with integrity.explain_disk_errors(self.root, self.scratch):
             aside = self.aside()
             try:
                 yield aside

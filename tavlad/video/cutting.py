@@ -133,7 +133,7 @@ class _Pass:
         """Finish a segment; `errors` are the numbers flagged and concealed up to its end."""
         if not cut.reason and not cut.held:
             times = f"{in_seconds(cut.span.start)} and {in_seconds(cut.span.end)} s"
-            cut.reason = f"no frame comes on display between {times}"
+            cut.reason = f"no frame is displayed between {times}"
         if cut.reason:
             self.failed[cut.number] = cut.reason
         elif cut.held != cut.expected:

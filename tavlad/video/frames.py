@@ -144,7 +144,7 @@ def _array(path: Path, file: h5py.File, name: str, dtype: type) -> h5py.Dataset:
     # `get` would report a failed read as a missing name
     found = file[name] if name in file else None  # noqa: SIM401
     if not isinstance(found, h5py.Dataset) or found.dtype != dtype or found.ndim != 1:
-        raise ValueError(f"{path} is no file of the frame store: it holds no '{name}' as {np.dtype(dtype)} (n)")
+        raise ValueError(f"{path} is not a file of the frame store: it has no '{name}' as {np.dtype(dtype)} (n)")
     size = max(found.shape[0], *(found.chunks or (0,))) * found.dtype.itemsize
     if size > path.stat().st_size:  # nothing here is compressed
         raise ValueError(f"{path}: its '{name}' declares {size} bytes, more than the file has; {ADVICE}")

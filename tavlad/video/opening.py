@@ -41,7 +41,7 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
     with container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-            raise BadVideo(path, "holds no video stream")
+            raise BadVideo(path, "has no video stream")
         if not stream.codec_context:
             raise BadVideo(path, "its codec is unknown")
         stream.thread_type, stream.thread_count = "NONE", 1  # parallelism comes from worker processes

@@ -52,7 +52,7 @@ def decode_part(
     if number == 0:
         _passes[video] = _parts(video, window, stride, *sizes)
     if video not in _passes:
-        raise BadVideo(video, "the process that decoded what is before has ended")
+        raise BadVideo(video, "the process that decoded the part before has ended")
     part, jpegs = next(_passes[video])
     Path(file).write_bytes(b"".join(jpegs))
     return asdict(part)

@@ -125,21 +125,21 @@ def _pixels(
     width, height = size(first, scan.aspect)
     if max(width, height) > LONGEST_SIDE:
         raise BadVideo(
-            path, f"its {first.width}x{first.height} pixels would become {width}x{height}, too many in a line"
+            path, f"its {first.width}x{first.height} pixels would become {width}x{height}, too large for the scaler"
         )
     upright: dict[int, np.ndarray] = {}
     for index, frame in scan.held.items():
         own = size(frame, scan.aspect)
         if max(abs(own[0] - width), abs(own[1] - height)) > NO_SIZE_CHANGE:
             change = f"from {first.width}x{first.height} to {frame.width}x{frame.height}"
-            raise BadVideo(path, f"the picture changes its shape midway, {change}")
+            raise BadVideo(path, f"the frame size changes midway, {change}")
         try:
             scaled = scaler.reformat(frame, width, height, "rgb24", interpolation=RESIZE, threads=1)
         except av.FFmpegError as error:
             raise explained(path, error, f"frame {index} of format {frame.format.name} cannot be scaled") from error
         upright[index] = turned(scaled.to_ndarray(), frame)
     if len({frame.shape for frame in upright.values()}) > 1:
-        raise BadVideo(path, "the picture is turned midway")
+        raise BadVideo(path, "the rotation changes midway")
     return np.stack([upright[index] for index in wanted])
 
 

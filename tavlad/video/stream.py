@@ -32,14 +32,16 @@ class Upright:
         own = scaled_size(frame, self.aspect, self.short_side)
         self.size = self.size or own
         if max(abs(own[0] - self.size[0]), abs(own[1] - self.size[1])) > NO_SIZE_CHANGE:
-            raise BadVideo(self.path, f"the picture changes its shape midway, to {frame.width}x{frame.height}")
+            raise BadVideo(self.path, f"the frame size changes midway, to {frame.width}x{frame.height}")
         if max(self.size) > LONGEST_SIDE:
-            raise BadVideo(self.path, f"its frames would become {self.size[0]}x{self.size[1]}, too many in a line")
+            raise BadVideo(
+                self.path, f"its frames would become {self.size[0]}x{self.size[1]}, too large for the scaler"
+            )
         scaled = self.scaler.reformat(frame, *self.size, "rgb24", interpolation=RESIZE, threads=1)
         upright = turned(scaled.to_ndarray(), frame)
         self.shape = self.shape or upright.shape
         if upright.shape != self.shape:
-            raise BadVideo(self.path, "the picture is turned midway")
+            raise BadVideo(self.path, "the rotation changes midway")
         return upright
 
 

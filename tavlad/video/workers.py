@@ -135,7 +135,7 @@ class _Worker:
         if status == -signal.SIGALRM:
             return f"took longer than {self.deadline:g} s"
         if status == -signal.SIGKILL:
-            return "was killed (signal 9), perhaps by the system for want of memory"
+            return "was killed (signal 9), perhaps because memory ran out"
         if status < 0:
             return f"the decoder crashed (signal {-status})"
         return f"the decoder ended the process (exit status {status})"

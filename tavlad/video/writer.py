@@ -32,7 +32,7 @@ def write_video(
     with av.open(path, "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=fps, options=_options(quantiser))
         if not isinstance(stream, VideoStream):
-            raise ValueError(f"{codec} is no video codec")
+            raise ValueError(f"{codec} is not a video codec")
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = pixel_format
         stream.codec_context.thread_count = 1

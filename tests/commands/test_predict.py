@@ -187,7 +187,7 @@ def test_a_model_of_a_network_that_is_not_known_is_named(clip: Path, model: Path
     header["model"]["network"] = "resnet9000"
     save_file(tensors, tmp_path / "later.safetensors", metadata={"tavlad": json.dumps(header)})
     outcome = run(tmp_path / "later.safetensors", clip)
-    assert outcome.exit_code == 1 and "later.safetensors holds no model" in outcome.stderr
+    assert outcome.exit_code == 1 and "later.safetensors contains no readable model" in outcome.stderr
     assert "resnet9000" in outcome.stderr
 
 
@@ -203,7 +203,8 @@ def test_the_model_is_loaded_once_and_an_error_of_it_is_no_clips(
     other, third = (make_clip(tmp_path / f"{name}.mp4") for name in ("other", "third"))
     assert run(model, clip, other, third).exit_code == 0 and loaded == [model] and len(built) == 1
     first = make_model(tmp_path / "first", backbone=False)
-    for wrong, said in ((first, "is a stage 1 model"), (tmp_path, "holds no model"), (clip, "holds no model")):
+    unreadable = "contains no readable model"
+    for wrong, said in ((first, "is a stage 1 model"), (tmp_path, unreadable), (clip, unreadable)):
         outcome = run(wrong, clip, other, "-o", tmp_path / "out.csv")
         assert (outcome.exit_code, outcome.stdout) == (1, "") and not (tmp_path / "out.csv").exists()
         assert outcome.stderr.startswith(f"Error: {wrong} {said}") and len(outcome.stderr.splitlines()) == 1

@@ -148,8 +148,8 @@ long/2,jump,1,2,test,
 """
     assert failures(table(tmp_path, text)) == [
         "labels.csv:2: ends at 5, which is not after its start, 5",
-        "labels.csv:3: has a start or an end, '5', alone: write both, or neither for the whole file",
-        "labels.csv:4: '0:90' is no time: a minute has 60 seconds, an hour 60 minutes",
+        "labels.csv:3: has only one of start and end, '5': write both, or neither for the whole file",
+        "labels.csv:4: '0:90' is not a time: a minute has 60 seconds, an hour 60 minutes",
         "labels.csv:7: 'ju\\nmp' contains control characters: rename it",
         "labels.csv:9: is the same clip as labels.csv:8, of class run there",
         "labels.csv:11: '../2.mp4' leaves dataset.root: paths are relative to it",

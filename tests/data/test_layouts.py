@@ -132,7 +132,7 @@ def test_everything_wrong_in_ucf101_lists_is_said_at_once(tmp_path: Path) -> Non
     (root / "testlist03.txt").unlink()
     rows = failures(root, "ucf101", exclude=("a/v_a_g01_c01.avi", "typo"))
     for expected in [
-        "a/v_a_g01_c01.avi: dataset.exclude: no clip has this id; do you mean a/v_a_g01_c01?",
+        "a/v_a_g01_c01.avi: dataset.exclude: no clip has this id; did you mean a/v_a_g01_c01?",
         "typo: dataset.exclude: no clip has this id",
         "a/v_a_g01_c01: split1: in train and in test",
         "a/v_a_g01_c01: split2: listed twice in train",
@@ -143,7 +143,7 @@ def test_everything_wrong_in_ucf101_lists_is_said_at_once(tmp_path: Path) -> Non
         "trainlist03.txt:8: 'nonsense' is not <class>/<file> [<number>]",
         "testlist01.txt:3: class 'c' is not in classInd.txt",
         "testlist01.txt:4: 'a/x/v_a_g01_c01.avi' is not <class>/<file>",
-        "a/v_a_c01.avi: no group in the file name: repair dataset.groups, or exclude the clip",
+        "a/v_a_c01.avi: no group in the file name: correct dataset.groups, or exclude the clip",
         "testlist03.txt: this list is missing",
     ]:
         assert expected in rows
@@ -163,7 +163,7 @@ def test_everything_wrong_in_hmdb51_lists_is_said_at_once(tmp_path: Path) -> Non
     (root / "wave_test_split2.txt").unlink()
     (root / "wave_test_split3.txt").write_bytes(b"\xe9t\xe9_wave_0.avi 1\n")
     assert sorted(failures(root, "hmdb51")) == [
-        "run/x_walk_0.avi: no group in the file name: repair dataset.groups, or exclude the clip",
+        "run/x_walk_0.avi: no group in the file name: correct dataset.groups, or exclude the clip",
         "run_test_split1.txt:7: 'x_run_0.avi 3' is not <file> <0, 1 or 2>",
         "run_test_split1.txt:8: 'run/../../x_run_0.avi' leaves the data set's root",
         "wave_test_split2.txt: this list is missing",
@@ -255,7 +255,7 @@ def test_everything_wrong_in_folders_is_said_at_once(tmp_path: Path) -> None:
         r"'two/p1_line\nbreak.mp4': the name has bytes that are not UTF-8, or control characters: rename it",
         "one/p1_0: duplicate id: one/p1_0.avi and one/p1_0.mp4 differ only in the suffix",
         "one/p9_9: dataset.exclude: no clip has this id",
-        "one/q1.mp4: no group in the file name: repair dataset.groups, or exclude the clip",
+        "one/q1.mp4: no group in the file name: correct dataset.groups, or exclude the clip",
         "three: a class without clips: there is no video directly in this folder, "
         "only 2 .txt, 1 .webp (not the suffix of a video)",
         "void: a class without clips: there is no video directly in this folder",

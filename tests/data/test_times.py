@@ -28,8 +28,8 @@ def test_seconds_and_hours_are_milliseconds(text, time):
 @pytest.mark.parametrize(
     "text", ["", "-1", "1e3", "12,5", "1:60", "1:60:00", "::5", "nan", "5 s", "٣", "1:2:3:4", ".5"]
 )
-def test_what_is_no_time_is_quoted(text):
-    with pytest.raises(ValueError, match="is no time") as caught:
+def test_what_is_not_a_time_is_quoted(text):
+    with pytest.raises(ValueError, match="is not a time") as caught:
         milliseconds(text)
     assert f"'{text}'" in str(caught.value)
 

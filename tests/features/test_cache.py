@@ -163,7 +163,7 @@ def test_no_flipped_bit_in_any_part_of_a_file_gives_other_maps(tmp_path: Path) -
 def test_values_that_are_not_finite_name_the_clip_and_leave_no_file(tmp_path: Path, value: float) -> None:
     wrong = maps()
     wrong[1, 2, 3] = value
-    with pytest.raises(ValueError, match="walk/b: its maps hold 4 values that are not finite"):
+    with pytest.raises(ValueError, match="walk/b: its maps contain 4 values that are not finite"):
         write_maps(tmp_path / "a", "walk/b", wrong, "recipe", DRAWS, {})
     assert not (tmp_path / "a").exists()
 
@@ -188,7 +188,7 @@ def test_what_is_no_cache_is_refused_before_it_is_read(tmp_path: Path) -> None:
     refused("huge", "more than the")
     refused("holes", "damaged")
     for name in ("type", "dims", "group"):
-        refused(name, "no file of the feature cache")
+        refused(name, "is not a file of the feature cache")
 
 
 def test_wrong_input_is_refused(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_what_cannot_be_said_is_an_error_that_names_the_clip(tmp_path: Path) -> 
     model = make_model(tmp_path / "model")
     with pytest.raises(InputError, match=r"gone\.mp4: the file is missing"):
         tavlad.predict(tmp_path / "gone.mp4", model, device="cpu")
-    with pytest.raises(InputError, match="holds no model"):
+    with pytest.raises(InputError, match="contains no readable model"):
         tavlad.predict(tmp_path / "gone.mp4", tmp_path / "nowhere")
 
 

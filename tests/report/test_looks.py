@@ -56,6 +56,14 @@ def test_clips_count_by_their_boxes_and_those_without_are_left_out() -> None:
     assert document["focus_per_class"] == {"a": 4, "b": 1}
 
 
+def test_a_box_outside_the_crop_does_not_count() -> None:
+    uniform, outside = np.full((2, 1, 2, 2), 1 / 4), np.array([[1.1, 0.0, 1.2, 1.0]])
+    boxes = {"clip0": outside, "clip1": np.array([[0, 0, 0.5, 1]])}
+    document = attention_metrics(looks(uniform, 2), {"clip0": "a", "clip1": "b"}, boxes)
+    assert document["focus"] == 1 and document["focus_per_class"] == {"b": 1}
+    assert "focus" not in attention_metrics(looks(uniform, 2), {"clip0": "a"}, {"clip0": outside})
+
+
 def test_what_a_variant_lacks_is_not_reported() -> None:
     without_attention = attention_metrics(looks(None), {"clip0": "a"}, {"clip0": np.ones((1, 4))})
     assert without_attention == {"empty_clusters": 0.25, "confident_assignments": 0.5}

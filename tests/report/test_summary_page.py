@@ -46,6 +46,11 @@ def test_scores_have_the_clips_that_they_count() -> None:
     assert next(iter(rows)) == ("stage 2", "top-1") and len(rows) == 2 * 5 + 2
 
 
+def test_a_top_that_holds_all_classes_has_no_row() -> None:
+    scores = {row.score for row in score_rows([made_result("split1", predictions(15, classes=CLASSES[:2]))])}
+    assert "top-1" in scores and "top-2" not in scores
+
+
 def test_clips_that_decode_with_warnings_stand_the_worst_first(tmp_path: Path) -> None:
     lines = ["clip,decoded_count,header_count,corrupt,concealed", "good,9,9,0,0", "unknown,9,0,0,0", "more,9,8,0,0"]
     lines += ["x,9,9,0,1", "y,9,9,1,2", "short,5,9,0,0", "shorter,4,9,0,0"]

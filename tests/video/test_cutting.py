@@ -180,7 +180,7 @@ def test_a_segment_fails_alone(tmp_path: Path, write: Callable[..., list[str]]) 
     reasons = write(path, (0, 400), (410, 430), (2000, 5500), (4000, 4500), (3000, 4900))
     assert reasons == [
         "",
-        "no frame comes on display between 0.41 and 0.43 s",
+        "no frame is displayed between 0.41 and 0.43 s",
         "2 to 5.5 s is beyond the end of the video, at 4 s",
         "4 to 4.5 s is beyond the end of the video, at 4 s",
         "",  # people round up
@@ -203,7 +203,7 @@ def test_damage_counts_up_to_the_end_of_a_segment(tmp_path: Path) -> None:
 
 def test_a_picture_that_changes_its_shape_fails_the_segments_that_see_it(tmp_path: Path) -> None:
     clips, decoded = cut(joined(tmp_path / "film.mjpeg", (48, 72), (72, 48)), (0, 200), (80, 280), (200, 400))
-    assert decoded == 10 and clips[1] == "the picture changes its shape midway, to 48x72"
+    assert decoded == 10 and clips[1] == "the frame size changes midway, to 48x72"
     assert [clip.frames.shape for clip in (clips[0], clips[2]) if isinstance(clip, DecodedClip)] == [
         (T, 48, 72, 3),
         (T, 72, 48, 3),

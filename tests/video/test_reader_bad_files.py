@@ -107,11 +107,11 @@ def gone(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (audio, "holds no video stream"),
+        (audio, "has no video stream"),
         (unknown_codec, "its codec is unknown"),
-        (cover_picture, "holds no video stream"),
+        (cover_picture, "has no video stream"),
         (text, "cannot be opened as a video"),
-        (playlist, "cannot be opened as a video|holds no video stream"),
+        (playlist, "cannot be opened as a video|has no video stream"),
         (list_of_films, "cannot be opened as a video"),
         (list_of_itself, "cannot be opened as a video .Invalid argument"),  # before many of it are open
         (terminal_text, "cannot be opened as a video"),

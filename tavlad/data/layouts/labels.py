@@ -161,7 +161,7 @@ def _times(cells: Mapping[str, str]) -> tuple[str, str]:
     if not any(said):
         return "", ""
     if not all(said):
-        raise ValueError(f"has a start or an end, '{''.join(said)}', alone: write both, or neither for the whole file")
+        raise ValueError(f"has only one of start and end, '{''.join(said)}': write both, or neither for the whole file")
     start, end = map(milliseconds, said)
     if end <= start:
         raise ValueError(f"ends at {said[1]}, which is not after its start, {said[0]}")
