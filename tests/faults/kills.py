@@ -121,7 +121,7 @@ def disturb(project: Project, undisturbed: RunOutputs, rng: Generator, most: int
             report.kills.append(run.strike(target, SIGNALS[rng.integers(3)]))
         if run.alive and len(report.kills) < last:
             continue  # the run does not end because of this kill
-        run.wait(PATIENCE)
+        run.wait(undisturbed.patience)
         if run.process.poll() == 0:
             report.wrongs += [*watch.wrongs, *undisturbed.differences(project)]
             report.torn += [f"left in DVC's cache: {Path(name).suffix}" for name in undisturbed.litter(project)]

@@ -39,6 +39,11 @@ class RunOutputs:
         folder = project.folder
         return cls(_lock(folder), (folder / "data/metrics.json").read_bytes(), _files(folder), seconds)
 
+    @property
+    def patience(self) -> float:
+        """The seconds within which another run must end: it may share the machine with other tests."""
+        return PATIENCE + 3 * sum(self.seconds.values())
+
     def differences(self, project: Project) -> Iterator[str]:
         """Everything in which `project`, whose DAG has finished, differs."""
         folder = project.folder

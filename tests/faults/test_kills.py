@@ -10,7 +10,7 @@ import pytest
 from tests.faults.kills import Report, Run, disturb, family, one_split
 from tests.faults.run_outputs import RunOutputs, Watch
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(2400)]  # several passes through the DAG
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,6 @@ def test_after_only_dvc_is_killed_the_next_run_waits_for_its_stage(undisturbed, 
     second = Run(project, first.watch)
     said(second, "another process is running 'stage1@split1' on this store; waiting")
     orphan.resume()
-    second.wait(300)
+    second.wait(undisturbed.patience)
     assert second.process.returncode == 0, second.output()
     assert [*first.watch.wrongs, *undisturbed.differences(project)] == []
