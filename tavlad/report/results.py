@@ -76,7 +76,8 @@ def _of(result: SplitResult) -> Iterator[str]:
     if trained < LEARNED:
         yield f"stage 1 ends at a training accuracy of {trained:.2f}; give it more epochs or another stage1.lr"
     if (chance := _chance(first)) is not None:
-        yield f"stage 1 is no better than chance ({first.top1:.3f} against {chance:.3f} for always naming one class)"
+        found = f"{first.top1:.3f} on {len(first.labels)} clips, {chance:.3f} by always naming one class"
+        yield f"stage 1 cannot be distinguished from chance ({found})"
     if _worse(final, first):
         advice = "lower stage2.lr or train stage 1 longer"
         yield f"stage 2 is worse than stage 1 ({final.top1:.3f} against {first.top1:.3f}); {advice}"

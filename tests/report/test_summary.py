@@ -109,7 +109,7 @@ def test_sound_results_raise_no_doubt(results: list[SplitResult]) -> None:
     ("doubtful", "words"),
     [
         (result("s", predictions(38), predictions(38), trained=0.4), "s: stage 1 ends at a training accuracy of 0.40"),
-        (result("s", predictions(12), predictions(38)), "no better than chance (0.300 against 0.250"),
+        (result("s", predictions(12), predictions(38)), "distinguished from chance (0.300 on 40 clips, 0.250 by"),
         (result("s", predictions(38), predictions(28)), "stage 2 is worse than stage 1 (0.700 against 0.950)"),
         (result("s", predictions(38), predictions(38), excluded=1), "s: clips left out by dataset.exclude: 1 train"),
     ],
