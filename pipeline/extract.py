@@ -90,7 +90,8 @@ def main(clips: Path, frames: Path, backbone: Path, features: Path) -> None:
     store.record("extract", {"clips": len(each), "new": new, "frames": passed, "seconds": seconds})
     size = sum(path.stat().st_size for path in features.rglob("*.h5")) / max(1, len(each))
     rate = f", {passed / seconds:.1f} frames/s" if new else ""
-    console.done(f"extract: {len(each)} clips ({new} new), {params.views} views, {size / 1e3:.1f} kB per clip{rate}")
+    made = f"{console.quantity(len(each), 'clip')} ({new} new), {console.quantity(params.views, 'view')}"
+    console.done(f"extract: {made}, {size / 1e3:.1f} kB per clip{rate}")
 
 
 def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frames]":

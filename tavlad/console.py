@@ -63,6 +63,11 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
 
 
+def quantity(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, such as "1 clip" or "1,200 clips"; `plural` is for nouns that take more than an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def done(line: str) -> None:
     """Print a line that says what was made or found; the last line of a stage."""
     print(_shown(line, sys.stdout), flush=True)  # click.echo would write into a progress bar instead of above it

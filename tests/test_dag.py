@@ -282,9 +282,9 @@ def test_an_experiment_runs_by_name_is_not_run_again_and_is_reported(whole):
     whole.commit("own experiments")
     assert whole.run("tavlad", "experiment", "report", check=False).returncode == 1  # there is nothing to report
     first = whole.run("tavlad", "experiment", "one", "--stage1")
-    assert first.stdout.splitlines()[-1] == "1 runs: 0 were done or under way, 1 are new"
+    assert first.stdout.splitlines()[-1] == "1 run: 0 done or under way before, 1 new"
     again = whole.run("tavlad", "experiment", "one", "--stage1")
-    assert again.stdout.splitlines()[-1] == "1 runs: 1 were done or under way, 0 are new"
+    assert again.stdout.splitlines()[-1] == "1 run: 1 done or under way before, 0 new"
     whole.run("tavlad", "experiment", "report")
     tables = (whole.folder / "report" / "tables.md").read_text()
     row = next(line for line in tables.splitlines() if line.startswith("| small"))

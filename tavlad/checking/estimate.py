@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tavlad.console import quantity
 from tavlad.learning.checkpoints import EpochState, Named, Progress
 from tavlad.params import read_yaml
 
@@ -152,13 +153,16 @@ class Estimate:
 
 def estimates(cost: Cost, work: Work, settings: Settings) -> list[Estimate]:
     """Extrapolate the time of each measured stage."""
-    clips, train, test = f"{work.clips:,} clips", f"{work.train:,} training clips", f"{work.test:,} held-out clips"
-    first, second, of = settings.stage1.epochs, settings.stage2.epochs, f"of {work.splits} splits"
+    clips, videos = quantity(work.clips, "clip"), quantity(work.videos, "video")
+    train, test = quantity(work.train, "training clip"), quantity(work.test, "held-out clip")
+    of = f"of {quantity(work.splits, 'split')}"
+    first, second = settings.stage1.epochs, settings.stage2.epochs
+    epochs1, epochs2 = quantity(first, "epoch"), quantity(second, "epoch")
     return [
-        Estimate("decode", cost.decode * work.videos, f"{cost.decode:.2g} s x {work.videos:,} videos"),
+        Estimate("decode", cost.decode * work.videos, f"{cost.decode:.2g} s x {videos}"),
         Estimate("extract", cost.extract * work.clips, f"{cost.extract:.2g} s x {clips}"),
-        Estimate("stage1", cost.stage1 * first * work.train, f"{cost.stage1:.2g} s x {first} epochs x {train} {of}"),
-        Estimate("stage2", cost.stage2 * second * work.train, f"{cost.stage2:.2g} s x {second} epochs x {train} {of}"),
+        Estimate("stage1", cost.stage1 * first * work.train, f"{cost.stage1:.2g} s x {epochs1} x {train} {of}"),
+        Estimate("stage2", cost.stage2 * second * work.train, f"{cost.stage2:.2g} s x {epochs2} x {train} {of}"),
         Estimate("evaluate", cost.evaluate * work.test, f"{cost.evaluate:.2g} s x {test} {of}"),
     ]
 

@@ -22,4 +22,4 @@ class Rates:
         seconds = time.monotonic() - self.started
         for node, clips in self.clips.most_common():
             name = self.names.get(node, "on no node")
-            console.done(f"{name}: {clips} clips, {clips / seconds:.1f} clips/s")
+            console.done(f"{name}: {console.quantity(clips, 'clip')}, {clips / seconds:.1f} clips/s")

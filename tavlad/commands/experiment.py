@@ -66,7 +66,7 @@ def _runner(plan: Plan, name: str) -> click.Command:
         if not queue_only:
             queue.work([run for run in wanted if known.get(run.name) != "Success"], jobs)
         ready = len(wanted) - len(lacking)
-        console.done(f"{len(wanted)} runs: {ready} were done or under way, {len(lacking)} are new")
+        console.done(f"{console.quantity(len(wanted), 'run')}: {ready} done or under way before, {len(lacking)} new")
 
     return command
 
@@ -90,4 +90,4 @@ def report(output: Path) -> None:
     reading = console.track(ran, "report", len(ran), "runs")
     outcomes = [read_outcome(run, revisions[run.name], timings) for run in reading]
     shown = write_report(plan, outcomes, str(read_yaml("params.yaml")["dataset"]["root"]), output)
-    console.done(f"{output}/index.html: {', '.join(shown)}, from {len(ran)} runs")
+    console.done(f"{output}/index.html: {', '.join(shown)}, from {console.quantity(len(ran), 'run')}")

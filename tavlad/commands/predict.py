@@ -70,7 +70,7 @@ def predict(
     if failed:
         raise _failure(failed, len(held) + len(todo))
     if output not in (None, STDOUT):
-        console.done(f"predict: {len(held) + len(todo):,} clips in {output}")
+        console.done(f"predict: {console.quantity(len(held) + len(todo), 'clip')} in {output}")
 
 
 def _require_usable(output: Path | None, resume: bool) -> None:

@@ -35,7 +35,7 @@ def size() -> None:
 def prune(everything: bool) -> None:
     """Remove the entries that are not hard-linked from an output or DVC's cache."""
     count, weight = maintenance.prune_entries(Store.open(), everything)
-    click.echo(f"removed {count} entries, {weight / 1e6:.1f} MB")
+    click.echo(f"removed {console.quantity(count, 'entry', 'entries')}, {weight / 1e6:.1f} MB")
 
 
 @click.command(epilog=console.examples("tavlad doctor store && dvc repro"))

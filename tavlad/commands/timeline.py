@@ -81,7 +81,7 @@ def timeline(
     if bad:
         kept = f"What is before {clock_of(strip.end)} is in {output} and {picture}."
         raise InputError("the timeline ends where the video cannot be read", [(str(video), bad[0].reason)], kept)
-    console.done(f"timeline: {count:,} segments in {output}, {picture}")
+    console.done(f"timeline: {console.quantity(count, 'segment')} in {output}, {picture}")
 
 
 def _beside(output: Path, asked: Asked) -> Path:

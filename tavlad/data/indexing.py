@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tavlad.console import quantity
 from tavlad.data import selection, splits
 from tavlad.data.groups import group_of, pattern_of
 from tavlad.data.layouts import folders, hmdb51, labels, split_folders, ucf101
@@ -47,7 +48,8 @@ class Index:
     def summary(self) -> str:
         """One line: clips, classes, missing and excluded clips, the size of each split, what was ignored."""
         missing = sum(clip.status == "missing" for clip in self.clips)
-        line = [f"{len(self.clips):,} clips ({missing:,} missing) of {len(self.classes)} classes"]
+        classes = quantity(len(self.classes), "class", "classes")
+        line = [f"{quantity(len(self.clips), 'clip')} ({missing:,} missing) of {classes}"]
         for number, split in enumerate(self.splits):
             lost = [parts[number] for parts in self.excluded.values()]
             sizes = [f"{len(ids):,} {part}" for part, ids in split.parts().items() if ids]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from tavlad.console import quantity
 from tavlad.data.listing import Listing
 from tavlad.data.splits import without
 from tavlad.data.table import PARTS, Split, clip_id
@@ -44,7 +45,7 @@ def of_classes(listing: Listing, names: Sequence[str]) -> Listing:
     kept = _keep(listing, paths)
     problems = [row for row in listing.problems if row[0].rpartition("/")[2] not in dropped]  # named by class folder
     problems += [(name, _unknown(name, listing.classes)) for name in names if name not in listing.classes]
-    note = f"{len(dropped):,} classes are left out by dataset.classes"
+    note = f"{quantity(len(dropped), 'class', 'classes')} left out by dataset.classes"
     classes = [label for label in listing.classes if label not in dropped]
     return replace(kept, classes=classes, problems=problems, notes=[*listing.notes, *([note] if dropped else [])])
 
@@ -76,7 +77,7 @@ def limited(listing: Listing, groups: Mapping[str, str], limit: int, seed: int) 
         order = _order(paths, groups, seed)
         kept.update(_covering(order, sides, limit))
         kept.update([path for path in order if path not in kept][: max(0, limit - len(kept.intersection(paths)))])
-    note = f"{len(listing.labels) - len(kept):,} clips are left out by dataset.limit"
+    note = f"{quantity(len(listing.labels) - len(kept), 'clip')} left out by dataset.limit"
     notes = [*listing.notes, *([note] if len(kept) < len(listing.labels) else [])]
     return replace(_keep(listing, kept), notes=notes)
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
+from tavlad.console import quantity
 from tavlad.learning.segments import Cell, Segment
 from tavlad.report.figure import COLOURS, figure
 
@@ -70,7 +71,8 @@ class Strip:
             self._underline(upper, list(shown))
             _name(upper, [classes[label] for label in shown], (self.edges[0], self.edges[-1]))
             left_out = len(classes) - len(shown)
-            note = f"; {left_out} less probable classes are left out" if left_out else ""
+            words = quantity(left_out, "less probable class", "less probable classes")
+            note = f"; {words} left out" if left_out else ""
             upper.set_title(_drawable(f"{title} (underlined: segments{note})"))
             bar = drawn.add_axes((1.01, upper.get_position().y0, 0.01, upper.get_position().height))
             drawn.colorbar(mesh, cax=bar, label="probability")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tavlad.console import quantity
 from tavlad.data.reversal import originals
 from tavlad.data.table import Clip
 from tavlad.data.times import milliseconds
@@ -122,7 +123,7 @@ class Tally:
     def line(self, frames: int) -> str:
         """A one-line summary."""
         size = self.size / max(self.good, 1) / 1e6
-        return f"decoded {self.good} clips ({self.new} new), {frames} frames each, {size:.2g} MB a clip"
+        return f"decoded {quantity(self.good, 'clip')} ({self.new} new), {frames} frames each, {size:.2g} MB a clip"
 
     def checked(self) -> str | None:
         """Raise InputError naming every bad clip; else return a warning about clips with concealed errors, or None."""
@@ -132,7 +133,7 @@ class Tally:
         errors = {clip: sum(counts[ERRORS]) for clip, counts in self.counts.items() if sum(counts[ERRORS])}
         worst = sorted(errors, key=lambda clip: (-errors[clip], clip))[:NAMED]
         names = ", ".join(f"{clip} ({errors[clip]})" for clip in worst) + (", ..." if len(errors) > NAMED else "")
-        return f"{len(errors)} clips decode with errors that the decoder conceals: {names}" if names else None
+        return f"{quantity(len(errors), 'clip')} with errors that the decoder conceals: {names}" if names else None
 
     def write_counts(self, path: Path) -> None:
         """Write CSV: clip, decoded frames of its file, frames according to the header (0: unknown), begin and end of

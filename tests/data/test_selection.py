@@ -54,7 +54,7 @@ def test_classes_that_are_kept_stay_in_their_order_and_parts(tmp_path: Path, lay
     assert some.classes == [name for name in whole.classes if name in names]
     assert some.clips == [clip for clip in whole.clips if clip.label in names]
     assert parts(some).items() <= parts(whole).items()
-    assert some.notes[-1] == "1 classes are left out by dataset.classes"
+    assert some.notes[-1] == "1 class left out by dataset.classes"
 
 
 def test_a_class_that_is_left_out_may_be_incomplete(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_check_looks_at_the_selection_alone(tmp_path: Path) -> None:
     (root / "b/v_b_g01_c01.avi").unlink()
     found = take(root, "ucf101", Rules(1, classes=("a",), limit=6))
     assert (found.missing, found.extra, found.problems, len(found.present)) == ([], [], [], 6)
-    assert found.summary.startswith("6 clips (0 missing) of 1 classes; split1 ")
+    assert found.summary.startswith("6 clips (0 missing) of 1 class; split1 ")
 
 
 def test_of_three_movies_each_is_held_out_once(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
     damaged = rows["open/truncated"]
     found = int(damaged["corrupt"]) + int(damaged["concealed"])
     assert int(damaged["decoded_count"]) < int(damaged["header_count"]) == 60 and found > 0
-    said = f"1 clips decode with errors that the decoder conceals: open/truncated ({found}): see frames/counts.csv"
+    said = f"1 clip with errors that the decoder conceals: open/truncated ({found}): see frames/counts.csv"
     assert said in errors
 
     configure(folder, min_frames=3, tolerance=1, damage=0)

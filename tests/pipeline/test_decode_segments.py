@@ -69,7 +69,7 @@ def test_a_whole_file_has_the_entry_of_any_other_layout(folder: Path) -> None:
     (folder / "clips.csv").write_text("id,path,label,group,digest,status\n")
     with open(folder / "clips.csv", "a") as file:
         file.write(f"short,{SHORT},label,,{file_digest(folder / 'raw' / SHORT)},present\n")
-    assert "decoded 1 clips (0 new)" in run(folder)[1]
+    assert "decoded 1 clip (0 new)" in run(folder)[1]
 
 
 def test_a_segment_fails_alone_and_a_header_for_all_of_its_file(folder: Path) -> None:
