@@ -121,4 +121,4 @@ def test_report(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "read_outcome", read_outcome)
     Path("params.yaml").write_text(f"dataset:\n  root: '{FOLDER}'\n")
     code, text = call(main, "experiment", "report", "-o", f"out {FILE}", terminal=terminal)
-    assert code == 0 and f"out {FILE}/index.html: {FILE}, from 1 run" in text
+    assert code == 0 and f"out {FILE}/index.html: {FILE}, from 1 run\n" in text

@@ -120,7 +120,7 @@ def test_only_what_decides_a_clip_computes_it_again(project: Path) -> None:
     assert "(1 new)" in run().stdout
     after = written()
     assert {name for name in after if after[name] != before[name]} == {"one/v 1.h5"}
-    assert "(6 new), 1 view" in run(views=1).stdout
+    assert "(6 new), 1 view, " in run(views=1).stdout
     assert "(0 new)" in run().stdout
     assert written() == after
 
