@@ -29,7 +29,7 @@ def test_predict_and_attend(tmp_path: Path, model: Path) -> None:
 def test_timeline(tmp_path: Path, model: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4").rename(tmp_path / f"{NAME}.mp4")
     options = ("--model", model, "--device", "cpu", "--window", 0.4, "-o", tmp_path / f"{NAME}.csv")
-    assert f"segments in {tmp_path}/{SHOWN}.csv, {tmp_path}/{SHOWN}.png" in shown("timeline", clip, *options)
+    assert f" in {tmp_path}/{SHOWN}.csv, {tmp_path}/{SHOWN}.png\n" in shown("timeline", clip, *options)
 
 
 def test_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
