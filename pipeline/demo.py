@@ -38,7 +38,8 @@ def main(output: Path) -> None:
         publish(result.path, fresh(output))
     clips = params.groups * params.clips * len(generator.CLASSES)
     store.record("demo", {"seconds": result.seconds, "clips": clips})
-    facts = f"{clips} clips, {len(generator.CLASSES)} classes, {params.groups} groups, seed {params.seed}"
+    groups = console.quantity(params.groups, "group")
+    facts = f"{clips} clips, {len(generator.CLASSES)} classes, {groups}, seed {params.seed}"
     console.done(f"demo: {facts}, in {output}")
 
 

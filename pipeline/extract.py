@@ -107,7 +107,8 @@ def frames_of(clips: Sequence[str], frames: Path) -> "dict[str, extraction.Frame
         except (OSError, ValueError) as error:
             rows.append((clip, f"no valid frame file at {file}: {error}"))
     if rows:
-        raise TavladError(f"extract: {len(rows)} clips have no frames", rows, "Run `dvc repro` to decode them.")
+        count = console.quantity(len(rows), "clip")
+        raise TavladError(f"extract: no frames of {count}", rows, "Run `dvc repro` to decode them.")
     return found
 
 

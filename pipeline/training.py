@@ -87,5 +87,6 @@ def describe(folder: Path) -> str:
     epochs = len(curve["epoch"])
     if not epochs:
         return "0 epochs: unchanged from stage 1"
-    line = f"{epochs} epochs, training loss {curve['loss'][-1]:.3f}, training accuracy {curve['accuracy'][-1]:.3f}"
+    line = f"{console.quantity(epochs, 'epoch')}, training loss {curve['loss'][-1]:.3f}"
+    line += f", training accuracy {curve['accuracy'][-1]:.3f}"
     return line + (f", best validation accuracy {curve['validation'].max():.3f}" if "validation" in curve else "")

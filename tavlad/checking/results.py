@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tavlad.console import quantity
 from tavlad.data.listing import Problem
 from tavlad.data.table import read_classes, read_clips, read_split
 from tavlad.learning.checkpoints import read_facts
@@ -45,12 +46,14 @@ def foreign(data: Path, split: str) -> Iterator[Problem]:
     for file in (*scored, folder / AVERAGE):
         made = Predictions.load(file)
         kinds = [
-            ("held-out clips are missing", test.difference(made.ids)),
-            ("clips are not held out", set(made.ids) - test),
-            ("clips have a label that differs from clips.csv", _mislabelled(made, labels)),
-            ("classes differ from classes.txt, or are in another order", _misplaced(made.classes, classes)),
+            ("held-out clip", "missing", test.difference(made.ids)),
+            ("clip", "not held out", set(made.ids) - test),
+            ("clip", "with a label that differs from clips.csv", _mislabelled(made, labels)),
+            ("class name", "different from classes.txt, or in another order", _misplaced(made.classes, classes)),
         ]
-        yield from ((str(file), f"{len(names)} {what}, such as {min(names)}") for what, names in kinds if names)
+        for noun, what, names in kinds:
+            if names:
+                yield str(file), f"{quantity(len(names), noun)} {what}, such as {min(names)}"
     for end in FILES.values():
         file, attended = folder / f"predictions{end}.h5", folder / f"attention{end}.h5"
         if read_attention(attended).ids != Predictions.load(file).ids:

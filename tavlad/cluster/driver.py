@@ -156,7 +156,7 @@ def _outcome(ray: Any, promise: Any, member: _Member, job: _InFlight) -> Filled 
         return _failed(job, f"its process cannot be restarted: {_words(error)}")
     except ray.exceptions.RayError as error:
         job.ended, job.waits = job.ended + 1, True
-        reason = f"{job.ended} processes died while making this clip: {_words(error)}"
+        reason = f"{console.quantity(job.ended, 'process', 'processes')} died while making this clip: {_words(error)}"
         return _failed(job, reason) if job.ended > AGAIN else None
     if job.waits:
         job.waits = False

@@ -60,8 +60,9 @@ def check(folder: Path, every: bool) -> None:
     problems = [*inventory.problems, *_cost(folder, good, inventory, settings)]
     gone = [(name, "is listed, but the file is missing") for name in inventory.missing]
     if rows := [*problems, *_cut(gone, every), *_cut(bad, every)]:
-        title = f"doctor data: {folder} is not a complete {inventory.title}: {len(gone):,} clips are missing, "
-        title += f"{len(bad):,} do not decode, {len(problems):,} other problems"
+        title = f"doctor data: {folder} is not a complete {inventory.title}: "
+        title += f"{console.quantity(len(gone), 'clip')} missing, {len(bad):,} not decodable, "
+        title += console.quantity(len(problems), "other problem")
         raise TavladError(title, rows, ADVICE)
     console.done(f"doctor data: {folder} is a complete {inventory.title}; all {len(good):,} clips decode")
 
@@ -96,14 +97,14 @@ def _remark(folder: Path, inventory: Inventory, damaged: list[str], settings: Se
     if uneven := imbalance(counted(inventory.labels.values())):
         console.warn(uneven)
     kinds = (
-        (inventory.extra, "videos are in no list and will not be used"),
-        (damaged, "clips decode with errors that the decoder conceals"),
+        (inventory.extra, "video", "not in any list, hence not used"),
+        (damaged, "clip", "with errors that the decoder conceals"),
     )
-    for names, what in kinds:
+    for names, noun, what in kinds:
         if names:
             shown = names if every else names[:NAMED]
             more = f", and {len(names) - len(shown):,} more (--all)" if len(shown) < len(names) else ""
-            console.warn(f"{len(names):,} {what}: {', '.join(shown)}{more}")
+            console.warn(f"{console.quantity(len(names), noun)} {what}: {', '.join(shown)}{more}")
     if settings.dataset.layout != inventory.layout or Path(settings.dataset.root).resolve() != folder.resolve():
         console.warn(
             f"params.yaml names another data set: before `dvc repro`, set dataset.root to {folder} "

@@ -89,11 +89,11 @@ def _meant(path: str) -> list[str]:
 
 def _tell(videos: Videos) -> None:
     """Report how many videos there are, and how many other files; InputError if there are no videos."""
-    others = f"{len(videos.others):,} other files are ignored ({count_suffixes(videos.others)})"
+    others = f"{console.quantity(len(videos.others), 'other file')} ignored ({count_suffixes(videos.others)})"
     if not videos.paths:
         raise InputError(f"no videos found{'; ' + others if videos.others else ''}.")
     if videos.others:
-        click.echo(f"{len(videos.paths):,} videos; {others}", err=True)
+        click.echo(f"{console.quantity(len(videos.paths), 'video')}; {others}", err=True)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def verify_store() -> None:
     for path in verdict.removed:
         console.done(f"removed {path}")
     unknown = f"; {verdict.unknown} predate the recording of digests, and were not checked" if verdict.unknown else ""
-    counts = f"{verdict.sound} entries are undamaged, {len(verdict.damaged)} are damaged"
+    counts = f"{console.quantity(verdict.sound, 'entry', 'entries')} undamaged, {len(verdict.damaged)} damaged"
     console.done(f"{opened.root}: {counts}{unknown}")
     rows = [*verdict.damaged, *((str(path), "its content does not match its name, an MD5") for path in verdict.objects)]
     if rows:

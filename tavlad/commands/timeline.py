@@ -132,7 +132,8 @@ def _tell(grid: Grid, asked: Asked) -> None:
     used = float(grid.window), float(grid.stride)
     words = [f"windows of {window:.4g} s every {stride:.4g} s" for window, stride in (used, asked)]
     rounded = f" (rounded; asked for: {words[1]})" if words[0] != words[1] else ""
-    click.echo(f"{words[0]}{rounded}; of each {grid.frames} frames, {float(grid.spacing):.4g} s apart", err=True)
+    frames = f"{console.quantity(grid.frames, 'frame')}, {float(grid.spacing):.4g} s apart"
+    click.echo(f"{words[0]}{rounded}; of each {frames}", err=True)
 
 
 def _added(cells: Iterable[Cell], strip: Strip) -> Iterator[Cell]:

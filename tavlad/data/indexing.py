@@ -117,7 +117,7 @@ def selected_of(listing: Listing, layout: Layout, rules: Rules) -> Listing:
         return listing
     least = max(2, len(listing.splits or SPLITS))
     if rules.limit < least:
-        reason = f"{rules.limit} clips of a class are not enough to train and to hold out in each split: "
+        reason = f"{quantity(rules.limit, 'clip')} of a class cannot be in both parts of each split: "
         listing.problems.append(("dataset.limit", f"{reason}at least {least} are needed, 0 takes all"))
     pattern = pattern_of(rules.groups)
     groups = {name: group_of(name, listing, layout, pattern) or name for name in listing.labels}

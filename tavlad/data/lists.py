@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tavlad.console import quantity
 from tavlad.data.listing import Listing, Problem, is_video, places, visible
 from tavlad.data.table import Split, clip_id
 from tavlad.errors import InputError
@@ -62,8 +63,8 @@ def _home(root: Path, classes: list[str], listed: set[str], problems: list[Probl
 
 def _notes(lists: Lists, files: set[str], listed: set[str], used: set[str]) -> list[str]:
     unused, unlisted = len(set(lists.unused) - used), sum(name.casefold() not in listed for name in files)
-    counts = {"listed videos are in no split": unused, "videos on disk are in no list": unlisted}
-    return [f"{count:,} {text}" for text, count in counts.items() if count]
+    notes = [f"{quantity(unused, 'listed video')} not in any split"] if unused else []
+    return notes + ([f"{quantity(unlisted, 'video')} on disk not in any list"] if unlisted else [])
 
 
 def lists_folder(root: Path, pattern: str) -> Path:

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import torch
 import torch.distributed as dist
 
+from tavlad.console import quantity
 from tavlad.errors import InputError, TavladError
 from tavlad.learning.processes import rank
 from tavlad.params import available_cpus
@@ -49,8 +50,8 @@ def own_device(device: torch.device) -> torch.device:
     if device.type == "cuda" and dist.is_torchelastic_launched():
         number, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= gpus:
-            count = f"{processes_here()} processes on {platform.node()}"
-            raise InputError(f"{count}, but torch sees {gpus} GPUs: start fewer")
+            count = f"{quantity(processes_here(), 'process', 'processes')} on {platform.node()}"
+            raise InputError(f"{count}, but torch sees {quantity(gpus, 'GPU')}: start fewer")
         torch.cuda.set_device(number)
     return device
 

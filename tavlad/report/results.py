@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tavlad.console import quantity
 from tavlad.data.balance import imbalance
 from tavlad.data.table import PARTS
 from tavlad.learning.curve import Curve, read_curve
@@ -76,14 +77,14 @@ def _of(result: SplitResult) -> Iterator[str]:
     if trained < LEARNED:
         yield f"stage 1 ends at a training accuracy of {trained:.2f}; give it more epochs or another stage1.lr"
     if (chance := _chance(first)) is not None:
-        found = f"{first.top1:.3f} on {len(first.labels)} clips, {chance:.3f} by always naming one class"
+        found = f"{first.top1:.3f} on {quantity(len(first.labels), 'clip')}, {chance:.3f} by always naming one class"
         yield f"stage 1 cannot be distinguished from chance ({found})"
     if _worse(final, first):
         advice = "lower stage2.lr or train stage 1 longer"
         yield f"stage 2 is worse than stage 1 ({final.top1:.3f} against {first.top1:.3f}); {advice}"
     if never := _never_predicted(final):
         names = ", ".join(never[:5]) + (", ..." if len(never) > 5 else "")
-        yield f"{len(never)} of {len(final.classes)} classes are never predicted: {names}"
+        yield f"never predicted: {names} ({len(never)} of {len(final.classes)} classes)"
     yield from _of_attention(result.metrics.get("attention", {}))
 
 

@@ -34,7 +34,7 @@ class Tolerance:
         """
         begin, end = part or (0, decoded)
         if end - begin < self.min_frames:
-            return f"only {end - begin} frames decode, fewer than min_frames: {self.min_frames}"
+            return f"decodes to only {quantity(end - begin, 'frame')}, fewer than min_frames: {self.min_frames}"
         if decoded < (1 - self.missing) * header:
             return f"the header says {header} frames, only {decoded} decode"
         if errors > self.damage * end:

@@ -79,8 +79,8 @@ def test_exactly_the_missing_and_broken_clips_are_named(stand_in, project, tiny)
     assert (len(gone), set(reasons)) == (10, {*gone, *broken})
     assert {reasons[name] for name in gone} == {"is listed, but the file is missing"}
     assert reasons[broken[1]] == "the file is empty"
-    assert "10 clips are missing, 3 do not decode, 0 other problems" in result.stderr
-    assert "1 videos are in no list and will not be used: hmdb51/wave/extra.avi" in result.stderr
+    assert "10 clips missing, 3 not decodable, 0 other problems" in result.stderr
+    assert "1 video not in any list, hence not used: hmdb51/wave/extra.avi" in result.stderr
     assert counted(result, "│ clips") == ["6,756", "6,766"]
     assert "stage2" in result.stdout, "what is there is enough to measure the cost"
 

@@ -27,7 +27,7 @@ def test_all_names_of_a_broken_file_are_reported(tmp_path, tiny):
 def test_clips_with_fewer_than_min_frames_are_reported(tmp_path, tiny):
     os.link(tiny, tmp_path / "short.avi")
     assert bad(tmp_path) == []
-    assert bad(tmp_path, min_frames=3) == [("short.avi", "only 2 frames decode, fewer than min_frames: 3")]
+    assert bad(tmp_path, min_frames=3) == [("short.avi", "decodes to only 2 frames, fewer than min_frames: 3")]
 
 
 def test_a_file_that_disappears_affects_no_other(tmp_path, tiny):

@@ -39,5 +39,5 @@ def test_what_is_wrong_is_named_by_line_or_by_clip(
     rows = named(result)
     assert rows["labels.csv:8"] == "2 to 9 s is beyond the end of the video, at 2.4 s"
     assert rows["labels.csv:9"] == "gone.avi is missing: there is no such file below dataset.root"
-    assert rows["b@1.5-1.56.avi"] == "only 1 frames decode, fewer than min_frames: 2"
+    assert rows["b@1.5-1.56.avi"] == "decodes to only 1 frame, fewer than min_frames: 2"
     assert ("dataset.layout to csv" in result.stderr) == (layout == "folders")

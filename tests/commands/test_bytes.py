@@ -36,4 +36,4 @@ def test_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TAVLAD_STORE", str(tmp_path / NAME))
     assert shown("store", "size").startswith(f"{tmp_path}/{SHOWN}\n")
-    assert shown("doctor", "store").startswith(f"{tmp_path}/{SHOWN}: 0 entries are undamaged")
+    assert shown("doctor", "store").startswith(f"{tmp_path}/{SHOWN}: 0 entries undamaged")

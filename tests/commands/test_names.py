@@ -66,7 +66,7 @@ def test_store(terminal: bool, folder: Path) -> None:
     entry.chmod(0o644)
     entry.write_text("other")
     code, text = call(main, "doctor", "store", terminal=terminal, columns=400)  # else the path alone fills a line
-    assert code == 1 and f"{folder / NAME}: 0 entries are undamaged, 1 are damaged" in text
+    assert code == 1 and f"{folder / NAME}: 0 entries undamaged, 1 damaged" in text
     assert f"{entry} has changed since it was written" in text and f"decode/{entry.name}" in text
 
 

@@ -127,7 +127,7 @@ def test_videos_are_named_by_folders_and_lists_too(model: Path, tmp_path: Path) 
         assert outcome.exit_code == 0, outcome.output
         with open(tmp_path / f"{number}.csv", newline="") as file:
             assert [row["path"] for row in csv.DictReader(file)] == videos
-        left_out = "4 videos; 1 other files are ignored (1 .txt)\n"
+        left_out = "4 videos; 1 other file ignored (1 .txt)\n"
         assert (left_out in outcome.stderr) == (number < 2)
 
 
@@ -135,7 +135,7 @@ def test_without_a_video_nothing_is_said_to_be_good(model: Path, tmp_path: Path)
     (tmp_path / "notes.txt").touch()
     outcome = run(model, tmp_path, "-", "-o", tmp_path / "out.csv")
     assert outcome.exit_code == 1 and not (tmp_path / "out.csv").exists()
-    assert outcome.stderr == "Error: no videos found; 1 other files are ignored (1 .txt).\n"
+    assert outcome.stderr == "Error: no videos found; 1 other file ignored (1 .txt).\n"
 
 
 @pytest.mark.parametrize("error", [kind("odd\n numbers") for kind in (ValueError, RuntimeError, MemoryError)])

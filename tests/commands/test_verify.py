@@ -100,7 +100,7 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a clip less in average pooling": (
         lambda: resave("split1", "_average", lambda m: Predictions(m.ids[1:], m.labels[1:], m.logits[1:], m.classes)),
-        [f"split1/predictions_average.h5: 1 held-out clips are missing, such as {TEST1[0]}"],
+        [f"split1/predictions_average.h5: 1 held-out clip missing, such as {TEST1[0]}"],
     ),
     "a look": (
         lambda: set_number("evaluate/split2/metrics.json", "attention", "stage2", "entropy", value=0.5),
@@ -136,19 +136,19 @@ LIES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a label": (
         lambda: resave("split2", "", lambda m: Predictions(m.ids, 1 - m.labels, m.logits, m.classes)),
-        ["predictions.h5: 2 clips have a label that differs from clips.csv, such as jump/a"],
+        ["predictions.h5: 2 clips with a label that differs from clips.csv, such as jump/a"],
     ),
     "the classes": (
         lambda: resave("split2", "_stage1", lambda m: Predictions(m.ids, m.labels, m.logits, m.classes[::-1])),
-        ["predictions_stage1.h5: 2 classes differ from classes.txt", "was trained on classes other than"],
+        ["predictions_stage1.h5: 2 class names different from classes.txt", "was trained on classes other than"],
     ),
     "a clip left out": (
         lambda: resave("split1", "", lambda m: Predictions(m.ids[1:], m.labels[1:], m.logits[1:], m.classes)),
-        [f"predictions.h5: 1 held-out clips are missing, such as {TEST1[0]}", "attention.h5: its clips differ"],
+        [f"predictions.h5: 1 held-out clip missing, such as {TEST1[0]}", "attention.h5: its clips differ"],
     ),
     "a training clip scored": (
         lambda: write_index(split2=Split(("jump/b", "run/b", "run/a"), (), ("jump/a",))),
-        ["split2/predictions.h5: 1 clips are not held out, such as run/a"],
+        ["split2/predictions.h5: 1 clip not held out, such as run/a"],
     ),
     "a clip in two parts": (
         lambda: write_index(split2=Split(("jump/b", "run/b", "jump/a"), (), TEST2)),

@@ -108,7 +108,7 @@ def test_a_missing_video_is_recorded_and_others_are_counted(tmp_path: Path) -> N
     write(root / "a/v_a_g09_c09.avi")
     index = build(root, "ucf101")
     assert [clip.id for clip in index.clips if clip.status == "missing"] == ["a/v_a_g02_c01"]
-    assert index.notes == ["1 videos on disk are in no list"]
+    assert index.notes == ["1 video on disk not in any list"]
     assert "6 clips (1 missing) of 2 classes" in index.summary()
     digests = {clip.path: clip.digest for clip in hashing.hashed(root, index.clips, Store(tmp_path / "store"))}
     assert digests.pop("a/v_a_g02_c01.avi") == ""
@@ -221,8 +221,8 @@ def test_folders_count_what_they_do_not_take(tmp_path: Path) -> None:
     assert len(index.clips) == 16
     assert index.notes == [
         "ignored 1 .txt, 1 .xyz (not the suffix of a video)",
-        "ignored 1 folders inside class folders",
-        "ignored 1 videos outside the class folders",
+        "ignored 1 folder inside class folders",
+        "ignored 1 video outside the class folders",
     ]
 
 

@@ -104,7 +104,7 @@ def test_hmdb51_has_the_counts_of_the_paper(hmdb51: Path) -> None:
     assert index.classes == sorted(index.classes)
     assert len(index.classes) == 51
     assert len(index.clips) == 6766 - 395
-    assert index.notes == ["395 listed videos are in no split"]
+    assert index.notes == ["395 listed videos not in any split"]
     for split in index.splits:
         for label in index.classes:
             assert sum(one.startswith(f"{label}/") for one in split.train) == 70

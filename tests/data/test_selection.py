@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tavlad.checking.dataset import take
+from tavlad.console import quantity
 from tavlad.data import indexing
 from tavlad.data.indexing import Index
 from tavlad.data.selection import Rules
@@ -173,8 +174,10 @@ def test_pairs_that_a_data_set_brings_are_kept_where_both_classes_are(tmp_path: 
 def test_a_limit_below_what_splits_need_is_named(tmp_path: Path, layout: str, least: int) -> None:
     for part in ("train", "test") if layout == "split_folders" else ("",):
         own(tmp_path / part)
-    words = "clips of a class are not enough to train and to hold out in each split"
-    with pytest.raises(InputError, match=f"dataset.limit: {least - 1} {words}: at least {least} are needed"):
+    words = "of a class cannot be in both parts of each split"
+    with pytest.raises(
+        InputError, match=f"dataset.limit: {quantity(least - 1, 'clip')} {words}: at least {least} are needed"
+    ):
         indexing.build_index(tmp_path, layout, Rules(1, limit=least - 1))
     assert len(indexing.build_index(tmp_path, layout, Rules(1, limit=least)).clips) == 2 * least
 

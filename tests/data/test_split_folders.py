@@ -43,7 +43,7 @@ def test_the_folders_are_the_parts_of_the_one_split(tmp_path: Path) -> None:
         ("test/b/7", "b", "test/b/7"),
         ("train/a/1", "a", "train/a/1"),
     ]
-    assert index.notes == ["ignored 1 videos outside the class folders"]
+    assert index.notes == ["ignored 1 video outside the class folders"]
     assert "; split1 3 train, 1 validation, 2 test; ignored" in index.summary()
 
 

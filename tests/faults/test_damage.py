@@ -109,7 +109,7 @@ def test_verify_removes_all_links_to_damaged_entries_and_nothing_else(store, tmp
         publish(entry, tmp_path / "data" / "frames" / f"{key}.h5")
         publish(entry, cache / digest[:2] / digest[2:])
     good = CliRunner().invoke(main, ["doctor", "store"])
-    assert good.exit_code == 0 and "3 entries are undamaged, 0 are damaged" in good.stdout
+    assert good.exit_code == 0 and "3 entries undamaged, 0 damaged" in good.stdout
     damage(store.get("decode", "ab12"), flipped, touched=False)
     own = tmp_path / "data" / "raw" / "mine.avi"
     publish(store.get("decode", "ab12"), own)

@@ -158,7 +158,7 @@ def test_all_that_is_bad_is_said_at_once_and_the_rest_is_kept(folder):
         "truncated": "the header says 60 frames, only ",
         "empty": "the file is empty",
         "text": "cannot be opened as a video (Invalid data found when processing input)",
-        "short": "only 3 frames decode, fewer than min_frames: 5",
+        "short": "decodes to only 3 frames, fewer than min_frames: 5",
         "gone": "is listed, but the file is missing",
     }.items():
         assert reason in lines.pop(f"open/{name}")

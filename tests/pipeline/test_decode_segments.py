@@ -78,7 +78,7 @@ def test_a_segment_fails_alone_and_a_header_for_all_of_its_file(folder: Path) ->
     lines = {line.split()[0].rstrip(":"): line for line in errors.splitlines() if "@" in line}
     assert status == 1 and set(lines) == {"matches/long@3.5-9", "matches/long@2-2.1"}
     assert "3.5 to 9 s is beyond the end of the video, at 4 s" in lines["matches/long@3.5-9"]
-    assert "only 3 frames decode, fewer than min_frames: 5" in lines["matches/long@2-2.1"]
+    assert "decodes to only 3 frames, fewer than min_frames: 5" in lines["matches/long@2-2.1"]
     assert len(published(folder)) == 6
 
     retold(folder / "raw" / LONG, 120)

@@ -167,7 +167,7 @@ def test_classes_that_are_never_predicted_are_named() -> None:
     labels = np.arange(40) % 4
     never = Predictions(predictions(40).ids, labels, np.eye(4, dtype=np.float32)[labels // 2 * 2], CLASSES)
     (line,) = warnings_of([result("s", never, never)])
-    assert line == "s: 2 of 4 classes are never predicted: b, d"
+    assert line == "s: never predicted: b, d (2 of 4 classes)"
 
 
 def test_classes_of_very_different_sizes_are_named_over_all_splits() -> None:

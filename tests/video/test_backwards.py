@@ -96,7 +96,7 @@ def test_a_reversal_fails_as_its_original_does_and_both_are_named(root: Path, tm
     for name, reason in {
         "run/8": "the file is empty",
         "sit/16": "is listed, but the file is missing",
-        "sit/1": "only 1 frames decode, fewer than min_frames: 2",
+        "sit/1": "decodes to only 1 frame, fewer than min_frames: 2",
     }.items():
         label, clip = name.split("/")
         assert reasons.pop(name) == reasons.pop(f"{label} (reversed)/{clip}") == reason

@@ -14,7 +14,7 @@ from tavlad.video.batch import Tolerance
         (89, 100, 0, "the header says 100 frames, only 89 decode"),
         (100, 0, 0, None),
         (100, 60, 0, None),
-        (4, 0, 0, "only 4 frames decode, fewer than min_frames: 5"),
+        (4, 0, 0, "decodes to only 4 frames, fewer than min_frames: 5"),
         (5, 5, 0, None),
         (100, 100, 50, None),
         (100, 100, 51, "the decoder conceals 51 errors in 100 frames, more than damage: 0.5 a frame"),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tavlad.console import quantity
 from tavlad.data.listing import Layout, Listing, count_suffixes, is_video, visible
 from tavlad.errors import InputError
 
@@ -58,8 +59,8 @@ def notes_on(passed_over: dict[str, list[str]]) -> list[str]:
     """Notes for users on what `add_classes` ignored."""
     others, nested, loose = (passed_over[kind] for kind in ("others", "nested", "loose"))
     notes = [f"ignored {count_suffixes(others)} {NO_VIDEO}"] if others else []
-    notes += [f"ignored {len(nested):,} folders inside class folders"] if nested else []
-    return notes + ([f"ignored {len(loose):,} videos outside the class folders"] if loose else [])
+    notes += [f"ignored {quantity(len(nested), 'folder')} inside class folders"] if nested else []
+    return notes + ([f"ignored {quantity(len(loose), 'video')} outside the class folders"] if loose else [])
 
 
 def own_group(clip: str, label: str, name: str) -> str:
