@@ -23,8 +23,8 @@ from tavlad.store.locking import host
 
 STATES = "Failed", "Queued", "Running", "Success"  # worst first: DVC keeps a failed run beside its repetition
 ATTEMPTS = 5  # to read the experiments while DVC creates a run's folder
-IDLE = 4  # polls with queued but no running runs, after which workers are restarted
-PAUSES = 2.0, 60.0  # seconds between polls of the queue, increasing: each costs DVC several core-seconds
+TICK = 2.0  # seconds
+PAUSE = 10  # the longest pause between looks at the queue, in looks: with dozens of runs, one takes DVC 20 s
 ADVICE = "`dvc queue logs NAME` shows what happened; run the same command again to queue the missing runs."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker would keep the terminal open, so it gets a file
 RUNS = Path(".dvc/tmp/exps/run")  # DVC's folder for each run, named by its revision
@@ -81,26 +81,30 @@ def enqueue(runs: Sequence[Run]) -> None:
 
 
 def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] = states) -> None:
-    """Start `jobs` workers and wait until all `runs` have ended; TavladError naming those that failed."""
-    _start_workers(shares(jobs))
+    """Wait until all `runs` have ended, with `jobs` workers; TavladError naming those that failed."""
     over: set[str] = set()
-    (pause, longest), idle = PAUSES, 0
     with console.bar("experiments", len(runs), "runs") as advance:
         while len(over) < len(runs):
-            known = look()
-            _seen_here()
+            begun, known = time.monotonic(), look()
             ended = {run.name for run in runs if known.get(run.name) not in ("Queued", "Running")}
             running = ", ".join(name for name, state in known.items() if state == "Running")
             advance(len(ended - over), f"now: {running}" if running else "")
-            over, idle = ended, 0 if running else idle + 1
-            if idle and idle % IDLE == 0:
+            over = ended
+            if "Queued" in known.values():
                 _start_workers(shares(jobs))
             if len(over) < len(runs):
-                time.sleep(pause)
-                pause = min(1.5 * pause, longest)
+                _await_change(PAUSE * (time.monotonic() - begun))
     rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
     if rows:
         raise TavladError(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
+
+
+def _await_change(seconds: float) -> None:
+    """Wait until a run begins or ends on this machine, for so many seconds at most."""
+    seen, end = _seen_here(), time.monotonic() + seconds
+    while _seen_here() == seen and time.monotonic() < end:
+        time.sleep(TICK)
+    time.sleep(TICK)  # DVC notes the end of a run after its process has ended
 
 
 def shares(jobs: int) -> list[dict[str, str]]:
@@ -132,7 +136,7 @@ def _rows() -> list[dict[str, Any]]:
         try:
             return list(dvc.api.exp_show())
         except NotDvcRepoError:
-            time.sleep(PAUSES[0])
+            time.sleep(TICK)
     return list(dvc.api.exp_show())
 
 

@@ -41,7 +41,7 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     monkeypatch.setattr(queue.subprocess, "run", run)
     monkeypatch.setattr(queue.subprocess, "Popen", popen)
     monkeypatch.setattr(queue, "LOG", tmp_path / "log")
-    monkeypatch.setattr(queue, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(queue, "TICK", 0.0)
     return called
 
 
@@ -78,13 +78,29 @@ def numbers(workers: list[list[str]]) -> list[int]:
     return [int(words[1].removesuffix("@localhost").rpartition("-")[2]) for words in workers if words[0] == "worker"]
 
 
-def test_a_worker_that_is_there_is_not_started_again(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    queue.work(RUNS[:1], 2, lambda: {"a": "Success"})
-    command = ["python", "-m", "dvc", "exp", "queue-worker", workers[1][1]]
-    process = SimpleNamespace(info={"cmdline": command})
+def test_a_worker_that_ended_is_started_again_beside_one_that_works(
+    workers: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([{"a": "Queued"}, {"a": "Running"}, {"a": "Success"}])
+    queue.work(RUNS[:1], 2, lambda: next(looks))
+    assert numbers(workers) == [1, 2]  # none without a queued run: it would end at once
+    process = SimpleNamespace(info={"cmdline": ["python", "-m", "dvc", "exp", "queue-worker", workers[1][1]]})
     monkeypatch.setattr(queue.psutil, "process_iter", lambda _: [process, SimpleNamespace(info={"cmdline": None})])
-    queue.work(RUNS[:1], 3, lambda: {"a": "Success"})
-    assert numbers(workers) == [1, 2, 1, 3]
+    looks = iter(
+        [{"a": "Running", "b": "Queued"}] * 2 + [{"a": "Success", "b": "Running"}, dict.fromkeys("ab", "Success")]
+    )
+    queue.work(RUNS[:2], 3, lambda: next(looks))
+    assert numbers(workers[2:]) == [1, 3, 1, 3]
+
+
+def test_the_end_of_a_run_is_seen_at_once(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = SimpleNamespace(info={"cmdline": ["python", "dvc", "exp", "exec-run", "--infofile", "/p/1a/1a.run"]})
+    processes = iter([[run], [run], [run], []])
+    monkeypatch.setattr(queue.psutil, "process_iter", lambda _: next(processes))
+    monkeypatch.setattr(queue, "PAUSE", 1e12)
+    looks = iter([{"a": "Running"}, {"a": "Success"}])
+    queue.work(RUNS[:1], 1, lambda: next(looks))
+    assert next(processes, None) is None
 
 
 @pytest.mark.parametrize(
@@ -136,13 +152,6 @@ def test_a_look_while_dvc_makes_a_folder_is_taken_again(
     looks = iter([NotDvcRepoError("never")] * 3)
     with pytest.raises(NotDvcRepoError):
         queue.states()
-
-
-def test_workers_that_ended_too_early_are_started_again(workers: list[list[str]]) -> None:
-    waiting = [{"a": "Queued"}] * queue.IDLE
-    looks = iter([{"a": "Running"}, *waiting[1:], {"a": "Running"}, *waiting, {"a": "Running"}, {"a": "Success"}])
-    queue.work(RUNS[:1], 2, lambda: next(looks))
-    assert numbers(workers) == [1, 2, 1, 2]
 
 
 def test_a_run_that_failed_once_is_known_by_its_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
