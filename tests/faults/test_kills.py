@@ -1,4 +1,4 @@
-"""Kills at random moments (`make faults` does 200), and runs side by side with `dvc repro`."""
+"""Kills in each long stage and at random moments (`make faults` does 200), and runs side by side with `dvc repro`."""
 
 import signal
 import time
@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.kills import Report, Run, disturb, family, one_split
 from tests.faults.run_outputs import RunOutputs, Watch
+from tests.test_dag import CLIPS, entries
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(2400)]  # several passes through the DAG
 
@@ -26,10 +27,19 @@ def said(run: Run, words: str) -> None:
         time.sleep(0.02)
 
 
-def test_killed_at_random_moments_it_ends_as_if_never_killed(undisturbed, tmp_path):
-    report = Report()
-    disturb(one_split(tmp_path / "project"), undisturbed, np.random.default_rng(0), 6, report)
-    assert report.wrongs == [] and len(report.kills) == 6
+def test_killed_in_each_long_stage_and_at_random_it_ends_as_if_never_killed(undisturbed, tmp_path):
+    project, report = one_split(tmp_path / "project"), Report()
+    watch = Watch(project.folder)
+    for stage, several in (("decode", 3), ("extract", 3), ("stage1-epoch", 1), ("stage2-epoch", 1)):
+        run = Run(project, watch)
+        while len(entries(project, stage)) < several:
+            run.wait(0.02)
+            assert run.alive, run.output()
+        run.strike("group", signal.SIGKILL)
+        assert len(entries(project, stage)) < 2 * CLIPS, "killed too late to show anything"
+    disturb(project, undisturbed, np.random.default_rng(0), 2, report)
+    watch.look()
+    assert [*watch.wrongs, *report.wrongs] == [] and report.kills
 
 
 def test_of_two_concurrent_runs_the_second_refuses_and_names_the_first(tmp_path):
