@@ -58,10 +58,6 @@ def test_another_network_goes_end_to_end_by_its_name_alone(new_project, network,
     assert not project.network_log.exists()
 
 
-def lock(project) -> str:
-    return (project.folder / "dvc.lock").read_text()
-
-
 def ran(output: str) -> set[str]:
     """The stages that a `dvc` command really ran."""
     return {line.split("'")[1].split("@")[0] for line in output.splitlines() if line.startswith("Running stage")}

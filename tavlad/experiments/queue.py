@@ -23,7 +23,7 @@ from tavlad.store.locking import host
 
 STATES = "Failed", "Queued", "Running", "Success"  # worst first: DVC keeps a failed run beside its repetition
 ATTEMPTS = 5  # to read the experiments while DVC creates a run's folder
-TICK = 2.0  # seconds
+TICK = 2.0  # seconds between two looks at the processes of this machine
 PAUSE = 10  # the longest pause between looks at the queue, in looks: with dozens of runs, one takes DVC 20 s
 ADVICE = "`dvc queue logs NAME` shows what happened; run the same command again to queue the missing runs."
 LOG = Path(".dvc/tmp/queue-worker.log")  # a worker would keep the terminal open, so it gets a file

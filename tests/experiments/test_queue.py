@@ -86,9 +86,8 @@ def test_a_worker_that_ended_is_started_again_beside_one_that_works(
     assert numbers(workers) == [1, 2]  # none without a queued run: it would end at once
     process = SimpleNamespace(info={"cmdline": ["python", "-m", "dvc", "exp", "queue-worker", workers[1][1]]})
     monkeypatch.setattr(queue.psutil, "process_iter", lambda _: [process, SimpleNamespace(info={"cmdline": None})])
-    looks = iter(
-        [{"a": "Running", "b": "Queued"}] * 2 + [{"a": "Success", "b": "Running"}, dict.fromkeys("ab", "Success")]
-    )
+    waiting = {"a": "Running", "b": "Queued"}
+    looks = iter([waiting, waiting, {"a": "Success", "b": "Running"}, {"a": "Success", "b": "Success"}])
     queue.work(RUNS[:2], 3, lambda: next(looks))
     assert numbers(workers[2:]) == [1, 3, 1, 3]
 
