@@ -3,7 +3,7 @@
 # make quick  of these tests what takes less than three minutes: all but those of the whole DAG and of faults
 # make faults 200 kills, 2,000 damaged and odd videos through the decoder, videos of an hour, intervals simulated (an hour and more)
 # make bench  what the stages achieve here beside what the machine could: some minutes (bench-scale: for 10^2 to 10^4
-#             clips, half an hour); a line of benchmarks/results.jsonl for each machine and commit
+#             clips, 20 minutes); a line of benchmarks/results.jsonl for each machine and commit
 PYTHON ?= python3
 VENV := .venv
 # the stages run `python`: it must be this environment's
