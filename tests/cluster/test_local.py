@@ -36,6 +36,8 @@ def started(folder: Path) -> subprocess.Popen[str]:
     params.write_text(params.read_text().replace("engine: local", "engine: ray"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TAVLAD_STORE": str(folder / "store")}
     command = [sys.executable, "-m", "pipeline.decode", own_code("decode", folder), "clips.csv", "frames"]
+    # background jobs of a shell and their children ignore Ctrl-C by default
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not kept(folder):
         time.sleep(0.02)

@@ -61,10 +61,10 @@ def test_paths_are_read_as_decoders_become_free(tmp_path: Path) -> None:
             yield clip
 
     scorer = prediction.load_scorer(make_model(tmp_path / "model"), torch.device("cpu"))
-    said = prediction.predict_all(paths(), scorer, jobs=2)
+    said = prediction.predict_all(paths(), scorer, jobs=1)  # of two, the second may finish several before the first
     for count in range(1, 5):
         next(said)
-        assert len(read) <= count + 3
+        assert len(read) <= count + 2
     said.close()
 
 
