@@ -1,6 +1,6 @@
 # make        the environment, the whole demo experiment, its accuracies
 # make test   the environment with what the tests need, and the tests
-# make quick  of these tests what takes less than three minutes: all but those of the whole DAG and of faults
+# make quick  of these tests all but those of the whole DAG and of faults: about a third of the time
 # make faults 200 kills, 2,000 damaged and odd videos through the decoder, videos of an hour, intervals simulated (an hour and more)
 # make bench  what the stages achieve here beside what the machine could: some minutes (bench-scale: for 10^2 to 10^4
 #             clips, 20 minutes); a line of benchmarks/results.jsonl for each machine and commit
