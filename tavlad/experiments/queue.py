@@ -85,7 +85,8 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
     over: set[str] = set()
     with console.bar("experiments", len(runs), "runs") as advance:
         while len(over) < len(runs):
-            begun, known = time.monotonic(), look()
+            begun, seen = time.monotonic(), _seen_here()  # before the look, during which a run may end
+            known = look()
             ended = {run.name for run in runs if known.get(run.name) not in ("Queued", "Running")}
             running = ", ".join(name for name, state in known.items() if state == "Running")
             advance(len(ended - over), f"now: {running}" if running else "")
@@ -93,15 +94,15 @@ def work(runs: Sequence[Run], jobs: int, look: Callable[[], Mapping[str, str]] =
             if "Queued" in known.values():
                 _start_workers(shares(jobs))
             if len(over) < len(runs):
-                _await_change(PAUSE * (time.monotonic() - begun))
+                _await_change(seen, PAUSE * (time.monotonic() - begun))
     rows = [(run.name, known.get(run.name, "is gone")) for run in runs if known.get(run.name) != "Success"]
     if rows:
         raise TavladError(f"{len(rows)} of {len(runs)} experiments did not succeed", rows, ADVICE)
 
 
-def _await_change(seconds: float) -> None:
-    """Wait until a run begins or ends on this machine, for so many seconds at most."""
-    seen, end = _seen_here(), time.monotonic() + seconds
+def _await_change(seen: set[str], seconds: float) -> None:
+    """Wait until other runs than `seen` are active on this machine, for so many seconds at most."""
+    end = time.monotonic() + seconds
     while _seen_here() == seen and time.monotonic() < end:
         time.sleep(TICK)
     time.sleep(TICK)  # DVC notes the end of a run after its process has ended

@@ -94,12 +94,26 @@ def test_a_worker_that_ended_is_started_again_beside_one_that_works(
 
 def test_the_end_of_a_run_is_seen_at_once(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     run = SimpleNamespace(info={"cmdline": ["python", "dvc", "exp", "exec-run", "--infofile", "/p/1a/1a.run"]})
-    processes = iter([[run], [run], [run], []])
+    processes = iter([[run], [run], [], []])
     monkeypatch.setattr(queue.psutil, "process_iter", lambda _: next(processes))
     monkeypatch.setattr(queue, "PAUSE", 1e12)
     looks = iter([{"a": "Running"}, {"a": "Success"}])
     queue.work(RUNS[:1], 1, lambda: next(looks))
     assert next(processes, None) is None
+
+
+def test_the_end_of_a_run_during_a_look_is_seen(workers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    working = [SimpleNamespace(info={"cmdline": ["python", "dvc", "exp", "exec-run", "--infofile", "/p/1a/1a.run"]})]
+    monkeypatch.setattr(queue.psutil, "process_iter", lambda _: list(working))
+    monkeypatch.setattr(queue, "PAUSE", 1e12)
+
+    def look() -> dict[str, str]:
+        state = "Running" if working else "Success"
+        working.clear()
+        return {"a": state}
+
+    queue.work(RUNS[:1], 1, look)
+    assert workers == [] and not working
 
 
 @pytest.mark.parametrize(
